@@ -1,0 +1,3 @@
+"""Apache Airflow provider for Brevo's Events API."""
+
+__version__ = "0.1.0"

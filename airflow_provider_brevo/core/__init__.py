@@ -1,0 +1,1 @@
+"""The Events API as a plain Python library. Nothing in here imports Airflow."""

@@ -1,0 +1,35 @@
+"""Who we are to Brevo: the API key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_API_KEY = re.compile(r"xkeysib-[0-9a-fA-F]{64}-[0-9A-Za-z]{16}")
+_SMTP_PREFIX = "xsmtpsib-"
+_API_PREFIX = "xkeysib-"
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key of the kind ``xkeysib-…``, sent in the header ``api-key``.
+
+    :param key: the key; it never appears in ``repr``.
+    """
+
+    key: str = field(repr=False)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that authenticate a request."""
+        return {"api-key": self.key}
+
+    def hint(self) -> str | None:
+        """Say what looks wrong with the key, without showing it, or ``None`` if it looks like an API key."""
+        if self.key.startswith(_SMTP_PREFIX):
+            return "it is an SMTP key (xsmtpsib-…), the Events API wants an API key (xkeysib-…)"
+        if _API_KEY.fullmatch(self.key):
+            return None
+        if self.key.startswith(_API_PREFIX):
+            return "it looks cut off or masked: an API key is xkeysib-, 64 hex digits, - and 16 more characters"
+        return "it does not look like an API key (xkeysib-…)"

@@ -1,0 +1,143 @@
+"""One call in, a typed result or a typed error out."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+
+from airflow_provider_brevo import __version__
+from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
+from airflow_provider_brevo.core.config import BrevoSettings
+from airflow_provider_brevo.core.payload import encode
+from airflow_provider_brevo.core.rate_limit import RateLimiter
+from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
+from airflow_provider_brevo.core.transport import Answer, RequestsTransport, Transport
+from airflow_provider_brevo.exceptions import BrevoRateLimitError, BrevoRequestError
+
+DEFAULT_MAX_WAIT = 60.0
+"""Seconds in all that one call may spend waiting for the rate limit."""
+
+_TOO_MANY_REQUESTS = 429
+
+_T = TypeVar("_T")
+
+
+class BrevoClient:
+    """The Events API. Safe to share between threads.
+
+    :param settings: where to and as whom.
+    :param user_agent: what is put behind our own name and version in the header ``User-Agent``.
+    :param transport: the network; for tests and for other HTTP libraries.
+    :param limiter: keeps each endpoint below its limit.
+    :param sleep: waits for seconds.
+    :param jitter: returns random numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        settings: BrevoSettings,
+        *,
+        user_agent: str = "",
+        transport: Transport | None = None,
+        limiter: RateLimiter | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings
+        self._transport = transport or RequestsTransport(settings)
+        self._limiter = limiter or RateLimiter(requests_per_second=settings.requests_per_second)
+        self._sleep = sleep
+        self._jitter = jitter
+        self._headers = {
+            "accept": "application/json",
+            "User-Agent": f"airflow-provider-brevo/{__version__} {user_agent}".strip(),
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
+    def create_event(
+        self,
+        event: Mapping[str, Any],
+        *,
+        delivery: Delivery = "at_least_once",
+        max_wait: float = DEFAULT_MAX_WAIT,
+    ) -> None:
+        """Send one event: ``POST /events``.
+
+        :param event: the event as JSON values, already converted and validated.
+        :param delivery: ``at_most_once`` never repeats a request that may have been taken.
+        :param max_wait: seconds in all to wait for the rate limit.
+        :raises BrevoRequestError: it was not taken, or not surely; ``uncertain`` tells which.
+        """
+        policy = RetryPolicy(max_retries=self.settings.max_retries, max_wait=max_wait, delivery=delivery)
+        self._call("POST", "/events", body=encode(event), policy=policy, expect=expect_taken)
+
+    def get_account(
+        self, *, max_retries: int | None = None, max_wait: float = DEFAULT_MAX_WAIT
+    ) -> dict[str, Any]:
+        """Return the account: ``GET /account``. It holds personal data and the tracker key: never log it.
+
+        :param max_retries: requests after the first one; the connection's setting where ``None``.
+        :param max_wait: seconds in all to wait for the rate limit.
+        :raises BrevoRequestError: the call brought no success.
+        """
+        retries = self.settings.max_retries if max_retries is None else max_retries
+        policy = RetryPolicy(max_retries=retries, max_wait=max_wait)
+        return self._call("GET", "/account", body=None, policy=policy, expect=expect_object)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        policy: RetryPolicy,
+        expect: Callable[[Answer, Sent], _T],
+    ) -> _T:
+        endpoint = f"{method} {path}"
+        sent = Sent(body=body, auth=self.settings.auth)
+        headers = {**self._headers, **self.settings.auth.headers(), "Content-Type": "application/json"}
+        waited = 0.0
+        retries = 0
+        requests_made = 0
+        while True:
+            waited += self._wait_for_limit(endpoint, at_most=policy.max_wait - waited, requests_made=requests_made)
+            requests_made += 1
+            try:
+                answer = self._transport.send(method, path, headers=headers, body=body)
+                self._limiter.learn(endpoint, answer.headers)
+                return expect(answer, sent)
+            except BrevoRequestError as error:
+                error.attempts = requests_made
+                pause = pause_before_retry(error, policy, retries=retries, waited=waited, jitter=self._jitter())
+                if pause is None:
+                    raise
+                if isinstance(error, BrevoRateLimitError):
+                    waited += pause
+                else:
+                    retries += 1
+            self._sleep(pause)
+
+    def _wait_for_limit(self, endpoint: str, *, at_most: float, requests_made: int) -> float:
+        wait = self._limiter.wait_needed(endpoint, at_most=at_most)
+        if wait > at_most:
+            error = BrevoRateLimitError(
+                status=_TOO_MANY_REQUESTS,
+                advice=f"Brevo's limit is renewed in {wait:.0f} s, longer than this call may wait",
+                retry_after=wait,
+            )
+            error.attempts = requests_made
+            raise error
+        if wait > 0:
+            self._sleep(wait)
+        return wait

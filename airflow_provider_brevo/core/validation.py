@@ -1,0 +1,274 @@
+"""Events against the rules of the Events API.
+
+The rules are the JSON Schemas in ``schemas/``. jsonschema-rs decides, in microseconds; only for an event that it refuses
+does jsonschema explain, with all reasons at once. A reason names the place and the rule, never a value: the values are
+personal data, and reasons end up in logs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, tzinfo
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_brevo.core.dates import is_rfc3339
+from airflow_provider_brevo.core.payload import convert_event, pointer
+from airflow_provider_brevo.exceptions import BrevoInvalidEventError, Violation
+
+if TYPE_CHECKING:
+    import jsonschema
+    import jsonschema_rs
+
+SchemaName = Literal["event", "batch"]
+
+_FORMATS: dict[str, Callable[[object], bool]] = {"date-time": is_rfc3339}
+
+_ALIASES = {
+    "email": "email_id",
+    "mail": "email_id",
+    "phone": "phone_id",
+    "sms": "phone_id",
+    "whatsapp": "whatsapp_id",
+    "landline": "landline_number_id",
+    "external_id": "ext_id",
+    "id": "contact_id",
+    "name": "event_name",
+    "event": "event_name",
+    "date": "event_date",
+    "timestamp": "event_date",
+    "properties": "event_properties",
+    "props": "event_properties",
+    "attributes": "contact_properties",
+}
+_TYPE_NAMES = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a decimal number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+_RULES = {
+    "required": "required",
+    "type": "type",
+    "pattern": "name",
+    "format": "date",
+    "minLength": "empty",
+    "minProperties": "identifier",
+    "minimum": "range",
+    "maximum": "range",
+    "minItems": "count",
+    "maxItems": "count",
+}
+"""JSON Schema's keywords, and the words that our reports count by."""
+_UNEXPLAINED = Violation(
+    pointer="",
+    rule="unexplained",
+    problem="breaks a rule of the schema",
+    advice="compare it with the fields in the documentation, and report this as a bug of airflow-provider-brevo",
+)
+
+
+@functools.cache
+def load_schema(name: SchemaName) -> dict[str, Any]:
+    """Return one of the JSON Schemas (2020-12) that ship with the package.
+
+    Each rule says in ``x-source`` which document it comes from. ``x-max-bytes`` is a limit that JSON Schema has no word
+    for: it counts the UTF-8 bytes of the compact JSON.
+
+    :param name: ``event`` for the body of ``POST /events``, ``batch`` for that of ``POST /events/batch``.
+    """
+    text = resources.files(__package__).joinpath(f"schemas/{name}.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def prepare_event(event: Mapping[str, Any], *, timezone: tzinfo = UTC, validate: bool = True) -> dict[str, Any]:
+    """Convert an event to what is sent, and check it.
+
+    :param event: the fields of the event, with Python's values.
+    :param timezone: for datetimes without an offset.
+    :param validate: check the rules of the Events API; ``False`` lets pass whatever has a JSON form, unknown fields
+        included, since Brevo may add fields before we do.
+    :raises BrevoInvalidEventError: every reason why the event can't be sent, each with its place.
+    """
+    converted = convert_event(event, timezone=timezone)
+    violations = list(converted.violations)
+    if validate:
+        failed = [violation.pointer for violation in violations]
+        violations += [found for found in find_violations(converted.value) if not _follows_from(found, failed)]
+    if violations:
+        raise BrevoInvalidEventError(violations)
+    value: dict[str, Any] = converted.value
+    return value
+
+
+def _follows_from(violation: Violation, failed: list[str]) -> bool:
+    """Tell whether something is missing only because a value there could not be converted, which is told already."""
+    return violation.rule in {"required", "identifier"} and any(
+        f"{place}/".startswith(f"{violation.pointer}/") or not place for place in failed
+    )
+
+
+def find_violations(instance: Any, *, schema: SchemaName = "event") -> list[Violation]:
+    """List every rule that a JSON value breaks, in the order of the places; an empty list means that it is valid.
+
+    :param instance: an event, or a batch ``{"events": […]}``, as JSON values.
+    :param schema: which of the two.
+    """
+    too_large = list(_oversized(instance, schema))
+    if _decider(schema).is_valid(instance):
+        return too_large
+    try:
+        errors = list(_explainer(schema).iter_errors(instance))
+    except RecursionError:  # only for what didn't come through convert_event, which bounds the depth
+        return [Violation(pointer="", rule="depth", problem="is nested too deeply", advice="flatten the value")]
+    # jsonschema has an error for each missing field, and each of them leads to all: hence the dict.
+    explained = dict.fromkeys(violation for error in errors for violation in _explain(error, instance))
+    # The decision stands even if the two should ever disagree.
+    return [*explained, *too_large] or [_UNEXPLAINED]
+
+
+# ------------------------------------------------------------------------------------------------- the two validators
+
+
+@functools.cache
+def _decider(name: SchemaName) -> jsonschema_rs.Draft202012Validator:
+    import jsonschema_rs  # noqa: PLC0415 # whoever only parses a DAG should not pay for it
+
+    registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in _schemas()])
+    return jsonschema_rs.Draft202012Validator(
+        load_schema(name), validate_formats=True, formats=dict(_FORMATS), registry=registry
+    )
+
+
+@functools.cache
+def _explainer(name: SchemaName) -> jsonschema.Draft202012Validator:
+    import jsonschema.validators  # noqa: PLC0415 # needed only once an event is refused
+    import referencing  # noqa: PLC0415 # see above; a dependency of jsonschema
+
+    checker = jsonschema.FormatChecker(formats=())
+    for name_of_format, check in _FORMATS.items():
+        checker.checks(name_of_format)(check)
+    registry: referencing.Registry[Any] = referencing.Registry().with_resources(
+        (schema["$id"], referencing.Resource.from_contents(schema)) for schema in _schemas()
+    )
+    # jsonschema-rs has no NaN, jsonschema takes it for a number.
+    draft = jsonschema.Draft202012Validator
+    validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call] # untyped in its stubs
+        draft,
+        type_checker=draft.TYPE_CHECKER.redefine(
+            "number", lambda checker, value: draft.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+        ),
+    )
+    return validator(load_schema(name), format_checker=checker, registry=registry)
+
+
+def _schemas() -> tuple[dict[str, Any], ...]:
+    return load_schema("event"), load_schema("batch")
+
+
+def _oversized(instance: Any, schema: SchemaName) -> Iterator[Violation]:
+    """Check ``x-max-bytes``, the limits that JSON Schema has no word for."""
+    if not isinstance(instance, dict):
+        return
+    limited: list[tuple[str, dict[str, Any], Any]]
+    if schema == "batch":
+        limited = [("", load_schema("batch"), instance)]
+        events = instance.get("events")
+        for index, event in enumerate(events if isinstance(events, list) else []):
+            if isinstance(event, dict):
+                limited.append((f"/events/{index}/event_properties", _properties_schema(), event.get("event_properties")))
+    else:
+        limited = [("/event_properties", _properties_schema(), instance.get("event_properties"))]
+    for place, rules, part in limited:
+        if part is not None and (size := _size(part)) > rules["x-max-bytes"]:
+            yield Violation(
+                pointer=place,
+                rule="size",
+                problem=f"takes {size:,} bytes, which is more than {rules['x-max-bytes']:,}",
+                advice=rules.get("x-advice", "send fewer events at once"),
+            )
+
+
+def _size(part: Any) -> int:
+    # As payload.encode() sends it, but without its errors: what else is wrong with the value is told elsewhere.
+    return len(json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+
+
+def _properties_schema() -> dict[str, Any]:
+    schema: dict[str, Any] = load_schema("event")["properties"]["event_properties"]
+    return schema
+
+
+# ------------------------------------------------------------------------------------------------------- explanations
+
+
+def _explain(error: Any, instance: Any) -> Iterator[Violation]:
+    place = _place(instance, error.absolute_path)
+    if error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield Violation(
+                    pointer=f"{place}/{name}", rule="required", problem="is missing", advice="every event needs it"
+                )
+    elif error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for position, key in enumerate(error.instance):
+            if key not in known:
+                yield Violation(
+                    pointer=pointer(place, key, position),
+                    rule="unknown-field",
+                    problem="is no field that Brevo knows",
+                    advice=_advice_for_unknown(key, known),
+                )
+    elif "propertyNames" in list(error.absolute_schema_path)[-3:]:
+        # The path leads to the object; the name that breaks the rule is what the error calls the instance.
+        position = list(_at(instance, error.absolute_path)).index(error.instance)
+        yield _by_rule(error, pointer(place, str(error.instance), position), rule="key")
+    else:
+        yield _by_rule(error, place, rule=_RULES[str(error.validator)])
+
+
+def _by_rule(error: Any, place: str, *, rule: str) -> Violation:
+    found = f", not {_type_name(error.instance)}" if rule == "type" else ""
+    return Violation(
+        pointer=place, rule=rule, problem=f"must be {error.schema['x-rule']}{found}", advice=error.schema["x-advice"]
+    )
+
+
+def _type_name(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN or infinity"
+    return _TYPE_NAMES[type(value)]
+
+
+def _at(instance: Any, path: Iterable[str | int]) -> Any:
+    return functools.reduce(lambda value, key: value[key], path, instance)
+
+
+def _place(instance: Any, path: Iterable[str | int]) -> str:
+    place = ""
+    for key in path:
+        place = pointer(place, key, list(instance).index(key) if isinstance(key, str) else 0)
+        instance = instance[key]
+    return place
+
+
+def _advice_for_unknown(key: str, known: list[str]) -> str:
+    """Name the field that was probably meant: ``eventName`` means ``event_name``."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+", "_", key).lower()
+    identifiers = list(load_schema("event")["properties"]["identifiers"]["properties"])
+    for candidates, prefix in ((known, ""), (identifiers, "identifiers.")):
+        alias = _ALIASES.get(plain)
+        meant = [alias] if alias in candidates else difflib.get_close_matches(plain, candidates, n=1)
+        if meant:
+            return f"did you mean '{prefix}{meant[0]}'?"
+    return f"remove it; known are {', '.join(known)}"

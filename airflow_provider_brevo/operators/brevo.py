@@ -1,0 +1,213 @@
+"""Sending events as tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, mask_secret
+
+from airflow_provider_brevo import _compat
+from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoError, BrevoRequestError, BrevoUsageError
+from airflow_provider_brevo.templating import TypedTemplateFields, unmask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_provider_brevo.core.delivery import OnceRecord
+    from airflow_provider_brevo.core.retry import Delivery
+    from airflow_provider_brevo.hooks.brevo import BrevoHook
+
+_EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
+_DELIVERIES = ("at_least_once", "at_most_once")
+
+
+class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
+    """Send one event to Brevo: ``POST /events``.
+
+    Templates keep the types of what they name: ``"{{ ti.xcom_pull('etl')['total'] }}"`` arrives as the number it is, and
+    the text ``"00123"`` stays text. The event is checked before anything is sent, and every reason for a refusal is
+    reported at once, with its place.
+
+    The task fails without further tries where trying again can't help: an invalid event, a wrong key, a refusal by
+    Brevo. It leaves the rest to the retries of Airflow: a used up rate limit, a fault of Brevo or of the network, an IP
+    address that isn't on Brevo's list, since another worker's may be.
+
+    :param event_name: the event's name: 1 to 255 characters of ``A-Z a-z 0-9 - _``. (templated)
+    :param identifiers: the contact: at least one of ``contact_id``, ``email_id``, ``ext_id``, ``phone_id``,
+        ``whatsapp_id``, ``landline_number_id``; ``contact_id`` wins over the others. Its values are masked under
+        *Rendered Template*. (templated)
+    :param event_properties: what there is to say of the event, nested at will, at most 50 KB. (templated)
+    :param contact_properties: attributes of the contact to update, by their names in Brevo. Its values are masked under
+        *Rendered Template*. (templated)
+    :param event_date: when it happened: a datetime, or text by RFC 3339. Brevo takes the time of arrival by default.
+        (templated)
+    :param object: the record that the event belongs to, such as a subscription: ``{"type": …, "identifiers": {…}}``.
+        Brevo ignores one that it doesn't know. (templated)
+    :param brevo_conn_id: id of the connection. (templated)
+    :param validate: check the rules of the Events API before sending. ``False`` lets pass whatever has a JSON form.
+    :param validate_only: check and don't send; a boolean. (templated)
+    :param delivery: ``at_least_once`` (default) repeats a request whose fate is uncertain, so Brevo may get an event
+        twice. ``at_most_once`` never does, and fails the task instead; it needs ``retries=0``, or Airflow 3.3 with its
+        task state store.
+    :param max_wait: seconds in all to wait for Brevo's rate limit, before the task is left to the retries of Airflow.
+    :return: ``{"event_name": …, "events_sent": 0 or 1}``, without personal data.
+    """
+
+    template_fields: Sequence[str] = (*_EVENT_FIELDS, "brevo_conn_id", "validate_only")
+    # Stays empty: with ".json" in it, a property value "intro.json" would be taken for a file.
+    template_ext: Sequence[str] = ()
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "identifiers": "json",
+        "event_properties": "json",
+        "contact_properties": "json",
+        "object": "json",
+    }
+    masked_fields = frozenset({"identifiers", "contact_properties"})
+    ui_color = "#c0f0d8"
+
+    def __init__(
+        self,
+        *,
+        event_name: str,
+        identifiers: Mapping[str, Any] | str,
+        event_properties: Mapping[str, Any] | str | None = None,
+        contact_properties: Mapping[str, Any] | str | None = None,
+        event_date: datetime | str | None = None,
+        object: Mapping[str, Any] | str | None = None,  # noqa: A002 # Brevo's name of the field
+        brevo_conn_id: str = "brevo_default",
+        validate: bool = True,
+        validate_only: bool | str = False,
+        delivery: Delivery = "at_least_once",
+        max_wait: float = 60,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.event_name = event_name
+        self.identifiers = identifiers
+        self.event_properties = event_properties
+        self.contact_properties = contact_properties
+        self.event_date = event_date
+        self.object = object
+        self.brevo_conn_id = brevo_conn_id
+        self.validate = validate
+        self.validate_only = validate_only
+        self.delivery = delivery
+        self.max_wait = max_wait
+
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
+        """Render a template field, keeping types.
+
+        :raises AirflowFailException: a template is not valid, or names something that isn't defined.
+        """
+        try:
+            return super().render_template(content, context, jinja_env, seen_oids)
+        except Exception as error:
+            # Airflow logs the field as the DAG's author wrote it, which may be with the address of a contact.
+            if any(content is getattr(self, field) for field in self.masked_fields):
+                for text in _texts(content):
+                    mask_secret(text)
+            if isinstance(error, BrevoError):
+                raise AirflowFailException(str(error)) from error
+            raise
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Check and send the event.
+
+        :raises AirflowFailException: it can't be sent, and trying again can't help.
+        :raises BrevoRequestError: it was not sent, and a later try may succeed.
+        """
+        event = {name: unmask(getattr(self, name)) for name in _EVENT_FIELDS}
+        if event["event_date"] is None and _compat.is_backfill(context):
+            self.log.warning(
+                "This is a backfill and the event has no event_date: Brevo will date the past as now, and automations will"
+                " act on it. Set event_date, for example to '{{ data_interval_end }}'."
+            )
+        try:
+            sent = self._send(event, context)
+        except BrevoError as error:
+            if self._may_retry(error):
+                raise
+            raise AirflowFailException(str(error)) from error
+        self.log.info(
+            "Brevo took the event %s." if sent else "The event %s is valid. It was not sent, as only checking is asked for.",
+            event["event_name"],
+        )
+        return {"event_name": event["event_name"], "events_sent": int(sent)}
+
+    def _send(self, event: Mapping[str, Any], context: Any) -> bool:
+        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
+
+        validate_only = self._read_validate_only()
+        record = self._once_record(context)
+        hook = BrevoHook(self.brevo_conn_id)
+        try:
+            if record is None or validate_only:
+                return self._create(hook, event, validate_only=validate_only)
+            return self._create_once(hook, event, record)
+        finally:
+            hook.close()
+
+    def _create_once(self, hook: BrevoHook, event: Mapping[str, Any], record: OnceRecord) -> bool:
+        if not record.begin():
+            self.log.info("An earlier try has sent this event: it is not sent again.")
+            return True
+        try:
+            sent = self._create(hook, event, validate_only=False)
+        except BrevoError as error:
+            if not (isinstance(error, BrevoRequestError) and error.uncertain):
+                record.not_taken()
+            raise
+        record.taken()
+        return sent
+
+    def _create(self, hook: BrevoHook, event: Mapping[str, Any], *, validate_only: bool) -> bool:
+        return hook.create_event(
+            event,
+            validate=self.validate,
+            validate_only=validate_only,
+            delivery=self.delivery,
+            max_wait=self.max_wait,
+        )
+
+    def _read_validate_only(self) -> bool:
+        value = self.validate_only
+        text = value.strip().lower() if isinstance(value, str) else value
+        if text in (True, "true"):
+            return True
+        if text in (False, None, "false", ""):
+            return False
+        raise BrevoUsageError("validate_only is neither true nor false", advice="give a boolean, or a template that is one")
+
+    def _once_record(self, context: Any) -> OnceRecord | None:
+        """Return the record that ``at_most_once`` needs where there may be a second try, else ``None``."""
+        if self.delivery not in _DELIVERIES:
+            raise BrevoUsageError("delivery is not known", advice=f"use one of {', '.join(_DELIVERIES)}")
+        if self.delivery == "at_least_once" or not self.retries:
+            return None
+        store = _compat.task_state_store(context)
+        if store is None:
+            raise BrevoDeliveryError(
+                "at_most_once can't be promised for a task with retries, as this version of Airflow keeps no record from"
+                " one try to the next",
+                advice="set retries=0, or use Airflow 3.3 or later",
+            )
+        from airflow_provider_brevo.core.delivery import OnceRecord  # noqa: PLC0415 # rarely needed
+
+        return OnceRecord(store, try_number=context["ti"].try_number, max_tries=context["ti"].max_tries)
+
+    def _may_retry(self, error: BrevoError) -> bool:
+        if not isinstance(error, BrevoRequestError) or not error.retry_later:
+            return False
+        return not (self.delivery == "at_most_once" and error.uncertain)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)

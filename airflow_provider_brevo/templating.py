@@ -1,0 +1,257 @@
+"""Templates that keep the types of what they name.
+
+Airflow renders ``"{{ total }}"`` to text, so a number arrives as ``"42.5"``. Its native mode guesses types from text, so
+the text ``"00123"`` arrives as a number, and it gives up Jinja's sandbox. Here a template that is one expression gives the
+value itself, whatever it is; with text around the expression it gives text; and the sandbox holds.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.compiler import Frame
+from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.nativetypes import NativeCodeGenerator
+from jinja2.sandbox import SandboxedEnvironment
+
+from airflow_provider_brevo.exceptions import BrevoTemplateError
+
+_MARKERS = ("{{", "{%", "{#")
+_MASK = "***"
+
+
+class TypedTemplates:
+    """Renders templates in one sandboxed environment, keeping types.
+
+    :param environment: where filters, macros and loaders come from; it is not changed.
+    """
+
+    def __init__(self, environment: SandboxedEnvironment) -> None:
+        # An overlay keeps the class, and with it the sandbox.
+        self._environment = environment.overlay(undefined=_NamedUndefined)
+        self._environment.code_generator_class = _TypedCodeGenerator
+        # What macros and {% set %} blocks join their parts by.
+        self._environment.concat = _join  # type: ignore[method-assign] # Jinja's own is typed for text alone
+
+    def render(self, source: str, context: Mapping[str, Any], *, field: str) -> Any:
+        """Render one template.
+
+        :param source: the template.
+        :param context: what it may name; it is not changed.
+        :param field: JSON pointer to the template, for errors.
+        :return: the expression's value if the template is one expression, else text.
+        :raises BrevoTemplateError: the template isn't valid, or names something that isn't defined. Errors of code that
+            the template calls are passed on, with a note that names the field.
+        """
+        try:
+            value = _plain(self._render(source, context))
+        except (SecurityError, TemplateError) as error:
+            failure = _template_error(error, source, field)
+        except Exception as error:
+            error.add_note(f"While rendering the template {field} of the Brevo event.")
+            raise
+        else:
+            undefined = next(_undefined_in(value), None)
+            if undefined is None:
+                return value
+            failure = _template_error(undefined.as_error(), source, field)
+        # Outside of the except block, since Jinja's messages may quote values.
+        raise failure
+
+    def _render(self, source: str, context: Mapping[str, Any]) -> Any:
+        template = self._environment.from_string(source)
+        # Template.render() would turn the context into a dict first, and so compute every lazy entry of it.
+        values: Any = copy.copy(context)
+        for name, value in template.globals.items():
+            if name not in values:
+                values[name] = value
+        blocks = template.blocks
+        return _join(
+            template.root_render_func(self._environment.context_class(self._environment, values, template.name, blocks))
+        )
+
+
+class TypedTemplateFields:
+    """Mixin for operators and notifiers: their template fields keep types.
+
+    It takes the place of Airflow's ``render_template``, which is the one method that every version calls for each field,
+    for mapped tasks too.
+    """
+
+    masked_fields: ClassVar[frozenset[str]] = frozenset()
+    """Template fields whose values are not to be stored or shown: they are rendered to :class:`Masked`."""
+
+    template_fields: Any
+
+    def render_template(
+        self,
+        content: Any,
+        context: Any,
+        jinja_env: Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template field, keeping types at every depth.
+
+        :param content: the field's value.
+        :param context: Airflow's context.
+        :param jinja_env: Airflow's environment; where it isn't sandboxed, a sandboxed one takes its place.
+        :param seen_oids: ids of values that are data already: what mapped tasks got from XCom.
+        :raises BrevoTemplateError: a template is not valid, or names something that isn't defined.
+        """
+        field = next((name for name in self.template_fields if getattr(self, name, None) is content), None)
+        templates = TypedTemplates(self._sandboxed(jinja_env))
+
+        def other(value: Any) -> Any:
+            # XComArgs, object storage paths, objects with template fields of their own: all as Airflow does it.
+            parent: Any = super(TypedTemplateFields, self)
+            return parent.render_template(value, context, jinja_env, seen_oids)
+
+        def render(value: Any, place: str) -> Any:
+            if (seen_oids is not None and id(value) in seen_oids) or isinstance(value, Masked):
+                return value
+            if isinstance(value, str):
+                has_template = any(marker in value for marker in _MARKERS)
+                return templates.render(value, context, field=place) if has_template else value
+            if isinstance(value, Mapping):
+                return {key: render(inner, f"{place}/{key}") for key, inner in value.items()}
+            if type(value) in {list, tuple}:
+                return type(value)(render(inner, f"{place}/{index}") for index, inner in enumerate(value))
+            return other(value)
+
+        rendered = render(content, f"/{field or 'template'}")
+        if field in self.masked_fields and rendered is not None and not isinstance(rendered, Masked):
+            return Masked(rendered)
+        return rendered
+
+    def _sandboxed(self, jinja_env: Environment | None) -> SandboxedEnvironment:
+        operator: Any = self
+        environment = jinja_env or operator.get_template_env()
+        if isinstance(environment, SandboxedEnvironment):
+            return environment
+        # A DAG or an operator that asks for native rendering brings an environment without a sandbox.
+        dag = getattr(operator, "dag", None) if getattr(operator, "_dag", None) else None
+        sandboxed: SandboxedEnvironment = dag.get_template_env(force_sandboxed=True) if dag else SandboxedEnvironment()
+        return sandboxed
+
+
+class Masked(Mapping[str, Any]):
+    """A rendered field that is stored and shown with its keys only.
+
+    Airflow stores what template fields hold after rendering, and shows it to everybody who may see the DAG.
+
+    :param value: the rendered field: an object, unless the DAG's author made a mistake.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._entries: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._entries[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def serialize(self) -> Any:
+        """Return what may be stored; Airflow asks for this from 3.3 on."""
+        return _mask(self.value)
+
+    def __repr__(self) -> str:
+        """Return what may be stored, as text; Airflow asks for this before 3.3."""
+        return json.dumps(self.serialize(), ensure_ascii=False)
+
+
+def unmask(value: Any) -> Any:
+    """Return the value behind a :class:`Masked`, and everything else as it is."""
+    return value.value if isinstance(value, Masked) else value
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _mask(inner) for key, inner in value.items()}
+    return _MASK
+
+
+# --------------------------------------------------------------------------------------------------- inside of Jinja
+
+
+class _TypedCodeGenerator(NativeCodeGenerator):
+    """Generates code that yields values instead of their text."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> Any:
+        # Constants are folded into the text around them, also where there is none: {{ 42.5 }} would be "42.5".
+        if isinstance(node, nodes.TemplateData):
+            return super()._output_child_to_const(node, frame, finalize)
+        raise nodes.Impossible
+
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:
+        # A loop that happens to run once must not give another type than one that runs twice: the empty text makes
+        # the result text however often it runs.
+        self.visit(nodes.Output([nodes.TemplateData("")]).set_lineno(node.lineno), frame)
+        super().visit_For(node, frame)
+
+
+class _NamedUndefined(StrictUndefined):
+    """Fails wherever it is used, with nothing but the name in the message: Jinja's own messages may quote values."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        return str(self._undefined_name)
+
+    def as_error(self) -> TemplateError:
+        """Return the error that using the value would raise."""
+        error: TemplateError = self._undefined_exception(self._undefined_message)
+        return error
+
+
+def _join(parts: Iterable[Any]) -> Any:
+    values = list(parts)
+    return values[0] if len(values) == 1 else "".join(map(str, values))
+
+
+def _plain(value: Any) -> Any:
+    # Airflow 2 hands some entries of the context over as lazy proxies.
+    return value.__wrapped__ if type(value).__module__.startswith("lazy_object_proxy") else value
+
+
+def _undefined_in(value: Any) -> Iterator[_NamedUndefined]:
+    if isinstance(value, Undefined):
+        yield value  # type: ignore[misc] # the environment makes no other kind
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _undefined_in(inner)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for inner in value:
+            yield from _undefined_in(inner)
+
+
+def _template_error(error: TemplateError, source: str, field: str) -> BrevoTemplateError:
+    said = error.message or ""
+    if isinstance(error, TemplateSyntaxError):
+        return BrevoTemplateError(field, f"is no valid template: {said.rstrip('.')}", advice="correct the Jinja syntax")
+    # A name that isn't written in the template was looked up by a value, so it may be one.
+    name = f" '{said}'" if re.fullmatch(r"\w+", said) and said in source else ""
+    if isinstance(error, SecurityError):
+        return BrevoTemplateError(
+            field, f"reaches for{name or ' something'}, which templates may not touch", advice="compute the value in a task"
+        )
+    if isinstance(error, UndefinedError):
+        return BrevoTemplateError(
+            field,
+            f"names{name or ' something'}, which is not defined",
+            advice="correct the name, or give a value for the case that it is missing: {{ name | default(none) }}",
+        )
+    return BrevoTemplateError(field, f"failed with {type(error).__name__}", advice="correct the template")
