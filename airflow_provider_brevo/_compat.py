@@ -19,7 +19,7 @@ def airflow_version() -> str:
 
 def default_timezone() -> tzinfo:
     """Return the time zone that ``[core] default_timezone`` names: for datetimes without one of their own."""
-    import pendulum  # noqa: PLC0415 # see above
+    import pendulum  # see above
 
     name = conf.get("core", "default_timezone", fallback="utc")
     return pendulum.local_timezone() if name == "system" else pendulum.timezone(name)

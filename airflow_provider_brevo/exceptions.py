@@ -36,9 +36,11 @@ A message says what is wrong, where, and what to do. It never holds a key or a v
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _E = TypeVar("_E", bound="BrevoError")
 

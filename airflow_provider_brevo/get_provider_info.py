@@ -42,8 +42,8 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "allowed_hosts": {
                         "description": (
-                            "Hosts beside brevo.com that a connection may name, and so give the API key to: the names of"
-                            " company gateways, separated by commas, each with its port where it isn't 443."
+                            "Hosts beside brevo.com that a connection may name, and so give the API key to: the names"
+                            " of company gateways, separated by commas, each as host or host:port."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -1,8 +1,8 @@
 """Templates that keep the types of what they name.
 
-Airflow renders ``"{{ total }}"`` to text, so a number arrives as ``"42.5"``. Its native mode guesses types from text, so
-the text ``"00123"`` arrives as a number, and it gives up Jinja's sandbox. Here a template that is one expression gives the
-value itself, whatever it is; with text around the expression it gives text; and the sandbox holds.
+Airflow renders ``"{{ total }}"`` to text, so a number arrives as ``"42.5"``. Its native mode guesses types from text,
+so the text ``"00123"`` arrives as a number, and it gives up Jinja's sandbox. Here a template that is one expression
+gives the value itself, whatever it is; with text around the expression it gives text; and the sandbox holds.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
-from jinja2.compiler import Frame
 from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.sandbox import SandboxedEnvironment
 
 from airflow_provider_brevo.exceptions import BrevoTemplateError
+
+if TYPE_CHECKING:
+    from jinja2.compiler import Frame
 
 _MARKERS = ("{{", "{%", "{#")
 _MASK = "***"
@@ -79,8 +81,8 @@ class TypedTemplates:
 class TypedTemplateFields:
     """Mixin for operators and notifiers: their template fields keep types.
 
-    It takes the place of Airflow's ``render_template``, which is the one method that every version calls for each field,
-    for mapped tasks too.
+    It takes the place of Airflow's ``render_template``, which is the one method that every version calls for each
+    field, for mapped tasks too.
     """
 
     masked_fields: ClassVar[frozenset[str]] = frozenset()
@@ -195,7 +197,7 @@ class _TypedCodeGenerator(NativeCodeGenerator):
             return super()._output_child_to_const(node, frame, finalize)
         raise nodes.Impossible
 
-    def visit_For(self, node: nodes.For, frame: Frame) -> None:
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802 # named by Jinja
         # A loop that happens to run once must not give another type than one that runs twice: the empty text makes
         # the result text however often it runs.
         self.visit(nodes.Output([nodes.TemplateData("")]).set_lineno(node.lineno), frame)
@@ -246,7 +248,9 @@ def _template_error(error: TemplateError, source: str, field: str) -> BrevoTempl
     name = f" '{said}'" if re.fullmatch(r"\w+", said) and said in source else ""
     if isinstance(error, SecurityError):
         return BrevoTemplateError(
-            field, f"reaches for{name or ' something'}, which templates may not touch", advice="compute the value in a task"
+            field,
+            f"reaches for{name or ' something'}, which templates may not touch",
+            advice="compute the value in a task",
         )
     if isinstance(error, UndefinedError):
         return BrevoTemplateError(

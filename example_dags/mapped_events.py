@@ -23,9 +23,9 @@ def mapped_events():
             "event_properties": {"days_left": trial["days_left"], "plan": trial["plan"]},
         }
 
-    BrevoCreateEventOperator.partial(
-        task_id="send_trial_ending", event_name="trial_ending"
-    ).expand_kwargs(to_event.expand(trial=ending_trials()))
+    BrevoCreateEventOperator.partial(task_id="send_trial_ending", event_name="trial_ending").expand_kwargs(
+        to_event.expand(trial=ending_trials())
+    )
     # [end expand_kwargs]
 
     # [start expand]

@@ -6,14 +6,11 @@ import email.utils
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_brevo.core.auth import ApiKey
 from airflow_provider_brevo.core.rate_limit import seconds_until_reset
 from airflow_provider_brevo.core.redaction import clean_text
-from airflow_provider_brevo.core.transport import Answer
 from airflow_provider_brevo.exceptions import (
     BrevoAccessDeniedError,
     BrevoAuthenticationError,
@@ -32,6 +29,12 @@ from airflow_provider_brevo.exceptions import (
     BrevoUnknownKeyError,
     BrevoUnrecognisedIPError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_brevo.core.auth import ApiKey
+    from airflow_provider_brevo.core.transport import Answer
 
 _MAX_MESSAGE = 300
 _MAX_CODE = 80
@@ -78,7 +81,7 @@ def expect_taken(answer: Answer, sent: Sent) -> None:
     if answer.body.strip():
         content = _as_json(answer.body)
         if not isinstance(content, dict) or "errors" in content or {"code", "message"} <= content.keys():
-            raise _unexpected(answer, sent, content)
+            raise _unexpected(answer, sent)
 
 
 def expect_object(answer: Answer, sent: Sent) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def expect_object(answer: Answer, sent: Sent) -> dict[str, Any]:
     _raise_for_status(answer, sent)
     content = _as_json(answer.body)
     if not isinstance(content, dict):
-        raise _unexpected(answer, sent, content)
+        raise _unexpected(answer, sent)
     return content
 
 
@@ -154,7 +157,10 @@ def _authentication_kind(message: str | None, auth: ApiKey) -> tuple[type[BrevoR
     if "key not found" in said:
         return BrevoUnknownKeyError, f"copy the API key again into the connection's password{hint}"
     if "not found in headers" in said:
-        return BrevoMissingKeyError, "something between this worker and Brevo removes the header api-key: check the proxy"
+        return (
+            BrevoMissingKeyError,
+            "something between this worker and Brevo removes the header api-key: check the proxy",
+        )
     return BrevoAuthenticationError, f"check the key in the connection's password{hint}"
 
 
@@ -162,7 +168,7 @@ def _names_resource(message: str | None) -> bool:
     return "denied for resource" in (message or "").lower()
 
 
-def _unexpected(answer: Answer, sent: Sent, content: Any) -> BrevoUnexpectedAnswerError:
+def _unexpected(answer: Answer, sent: Sent) -> BrevoUnexpectedAnswerError:
     code, message = _code_and_message(answer, sent)
     if message is None:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -172,7 +178,7 @@ def _unexpected(answer: Answer, sent: Sent, content: Any) -> BrevoUnexpectedAnsw
         status=answer.status,
         code=code,
         message=message,
-        advice="check the base URL and what stands between this worker and Brevo, then look in Brevo whether it arrived",
+        advice="check the base URL and what stands between here and Brevo, then look in Brevo whether it arrived",
     )
 
 

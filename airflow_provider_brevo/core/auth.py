@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _API_KEY = re.compile(r"xkeysib-[0-9a-fA-F]{64}-[0-9A-Za-z]{16}")
 _SMTP_PREFIX = "xsmtpsib-"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_brevo import __version__
 from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
-from airflow_provider_brevo.core.config import BrevoSettings
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
 from airflow_provider_brevo.core.transport import Answer, RequestsTransport, Transport
 from airflow_provider_brevo.exceptions import BrevoRateLimitError, BrevoRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_brevo.core.config import BrevoSettings
 
 DEFAULT_MAX_WAIT = 60.0
 """Seconds in all that one call may spend waiting for the rate limit."""
@@ -82,9 +85,7 @@ class BrevoClient:
         policy = RetryPolicy(max_retries=self.settings.max_retries, max_wait=max_wait, delivery=delivery)
         self._call("POST", "/events", body=encode(event), policy=policy, expect=expect_taken)
 
-    def get_account(
-        self, *, max_retries: int | None = None, max_wait: float = DEFAULT_MAX_WAIT
-    ) -> dict[str, Any]:
+    def get_account(self, *, max_retries: int | None = None, max_wait: float = DEFAULT_MAX_WAIT) -> dict[str, Any]:
         """Return the account: ``GET /account``. It holds personal data and the tracker key: never log it.
 
         :param max_retries: requests after the first one; the connection's setting where ``None``.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_provider_brevo.core.auth import ApiKey
 from airflow_provider_brevo.exceptions import BrevoSettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 DEFAULT_BASE_URL = "https://api.brevo.com/v3"
 """Brevo's only base URL; there are no regional hosts."""
@@ -99,9 +101,7 @@ class ConnectionFields:
         return f"{type(self).__name__}(host=…, port={self.port}, …)"
 
 
-def read_settings(
-    fields: ConnectionFields, *, allowed_hosts: Collection[str] = ()
-) -> tuple[BrevoSettings, list[str]]:
+def read_settings(fields: ConnectionFields, *, allowed_hosts: Collection[str] = ()) -> tuple[BrevoSettings, list[str]]:
     """Turn the fields of a connection into settings.
 
     ``None`` and ``""`` mean unset everywhere, since Airflow's forms save unset fields so. Numbers may be strings,
@@ -281,7 +281,9 @@ def _check_host(scheme: str, name: str, netloc: str, allowed_hosts: Collection[s
             " host in Airflow's configuration, [brevo] allowed_hosts"
         )
     if scheme != "https":
-        problems.append(f"the base URL must be https, since http would show the key to the network between: https://{netloc}")
+        problems.append(
+            f"the base URL must be https, since http would show the key to the network between: https://{netloc}"
+        )
 
 
 def _read_proxy(proxy: str | None, base_url: str, problems: list[str]) -> str | None:

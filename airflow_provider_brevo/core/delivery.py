@@ -22,8 +22,8 @@ class StateStore(Protocol):
 class OnceRecord:
     """The durable record of one event that must not be sent twice.
 
-    A try that dies between the request and its answer leaves the record at ``in_flight``: then nobody knows whether Brevo
-    took the event, and no later try sends it again. Clearing the task is somebody's decision to send it again.
+    A try that dies between the request and its answer leaves the record at ``in_flight``: then nobody knows whether
+    Brevo took the event, and no later try sends it again. Clearing the task is somebody's decision to send it again.
 
     :param store: where the record is kept.
     :param try_number: this try.
@@ -47,8 +47,8 @@ class OnceRecord:
                 return False
             if record["state"] == "in_flight":
                 raise BrevoDeliveryError(
-                    f"Try {record['try']} sent this event and ended before it knew whether Brevo took it, so at_most_once"
-                    " does not send it again",
+                    f"Try {record['try']} sent this event and ended before it knew whether Brevo took it, so"
+                    " at_most_once does not send it again",
                     advice="look for the event in Brevo, and clear the task if it is not there",
                 )
         self._record("in_flight")

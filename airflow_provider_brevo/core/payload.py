@@ -68,7 +68,9 @@ def convert_event(event: Mapping[str, Any], *, timezone: tzinfo = UTC) -> Conver
     """
     converter = _Converter(timezone)
     if not isinstance(event, Mapping):
-        converter.refuse("", "type", f"must be an object, not of type {_kind(event)}", "pass a dict of the event's fields")
+        converter.refuse(
+            "", "type", f"must be an object, not of type {_kind(event)}", "pass a dict of the event's fields"
+        )
         return Converted(value={}, violations=converter.violations)
     value = {
         key: inner
@@ -133,7 +135,9 @@ class _Converter:
     def _identifiers(self, values: dict[str, Any], as_text: frozenset[str]) -> dict[str, Any]:
         return {key: _identifier(key, value, as_text) for key, value in values.items()}
 
-    def _value(self, raw: Any, place: str, depth: int, *, days_only: bool = False) -> Any:
+    def _value(  # noqa: C901, PLR0911 # one line a type reads best
+        self, raw: Any, place: str, depth: int, *, days_only: bool = False
+    ) -> Any:
         value = _unwrap(raw)
         if value is None:
             return _DROPPED
@@ -161,7 +165,9 @@ class _Converter:
     def _container(self, value: Any, place: str, depth: int, *, days_only: bool) -> Any:
         is_object = isinstance(value, Mapping)
         if not is_object and (not isinstance(value, Sequence) or isinstance(value, bytes | bytearray | memoryview)):
-            return self.refuse(place, "not-json", f"is of type {_kind(value)}, which has no JSON form", _advice_for(value))
+            return self.refuse(
+                place, "not-json", f"is of type {_kind(value)}, which has no JSON form", _advice_for(value)
+            )
         if depth > MAX_DEPTH:
             return self.refuse(place, "depth", f"is nested deeper than {MAX_DEPTH} levels", "flatten the value")
         if is_object:

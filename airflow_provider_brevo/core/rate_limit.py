@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 REMAINING_HEADER = "x-sib-ratelimit-remaining"
 RESET_HEADER = "x-sib-ratelimit-reset"

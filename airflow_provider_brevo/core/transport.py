@@ -7,7 +7,6 @@ its status, or raises a :class:`~airflow_provider_brevo.exceptions.BrevoTranspor
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -25,6 +24,8 @@ from airflow_provider_brevo.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_brevo.core.config import BrevoSettings
 
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -137,7 +138,7 @@ class RequestsTransport:
         root = chain[-1]
         raise error from (None if isinstance(root, requests.RequestException) else root)
 
-    def _translate(self, chain: list[BaseException]) -> BrevoTransportError:
+    def _translate(self, chain: list[BaseException]) -> BrevoTransportError:  # noqa: PLR0911 # a table
         host, seconds = self._host, f"{self._timeout:g} s"
 
         def has(*types: type[BaseException]) -> bool:

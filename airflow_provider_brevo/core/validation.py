@@ -1,8 +1,8 @@
 """Events against the rules of the Events API.
 
-The rules are the JSON Schemas in ``schemas/``. jsonschema-rs decides, in microseconds; only for an event that it refuses
-does jsonschema explain, with all reasons at once. A reason names the place and the rule, never a value: the values are
-personal data, and reasons end up in logs.
+The rules are the JSON Schemas in ``schemas/``. jsonschema-rs decides, in microseconds; only for an event that it
+refuses does jsonschema explain, with all reasons at once. A reason names the place and the rule, never a value: the
+values are personal data, and reasons end up in logs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import functools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, tzinfo
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +21,8 @@ from airflow_provider_brevo.core.payload import convert_event, pointer
 from airflow_provider_brevo.exceptions import BrevoInvalidEventError, Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     import jsonschema
     import jsonschema_rs
 
@@ -141,7 +142,7 @@ def find_violations(instance: Any, *, schema: SchemaName = "event") -> list[Viol
 
 @functools.cache
 def _decider(name: SchemaName) -> jsonschema_rs.Draft202012Validator:
-    import jsonschema_rs  # noqa: PLC0415 # whoever only parses a DAG should not pay for it
+    import jsonschema_rs  # whoever only parses a DAG should not pay for it
 
     registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in _schemas()])
     return jsonschema_rs.Draft202012Validator(
@@ -151,8 +152,8 @@ def _decider(name: SchemaName) -> jsonschema_rs.Draft202012Validator:
 
 @functools.cache
 def _explainer(name: SchemaName) -> jsonschema.Draft202012Validator:
-    import jsonschema.validators  # noqa: PLC0415 # needed only once an event is refused
-    import referencing  # noqa: PLC0415 # see above; a dependency of jsonschema
+    import jsonschema.validators  # needed only once an event is refused
+    import referencing  # see above; a dependency of jsonschema
 
     checker = jsonschema.FormatChecker(formats=())
     for name_of_format, check in _FORMATS.items():
@@ -165,7 +166,7 @@ def _explainer(name: SchemaName) -> jsonschema.Draft202012Validator:
     validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call] # untyped in its stubs
         draft,
         type_checker=draft.TYPE_CHECKER.redefine(
-            "number", lambda checker, value: draft.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+            "number", lambda _, value: draft.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
         ),
     )
     return validator(load_schema(name), format_checker=checker, registry=registry)
@@ -185,7 +186,9 @@ def _oversized(instance: Any, schema: SchemaName) -> Iterator[Violation]:
         events = instance.get("events")
         for index, event in enumerate(events if isinstance(events, list) else []):
             if isinstance(event, dict):
-                limited.append((f"/events/{index}/event_properties", _properties_schema(), event.get("event_properties")))
+                limited.append(
+                    (f"/events/{index}/event_properties", _properties_schema(), event.get("event_properties"))
+                )
     else:
         limited = [("/event_properties", _properties_schema(), instance.get("event_properties"))]
     for place, rules, part in limited:

@@ -122,10 +122,12 @@ class BrevoHook(BaseHook):
             account = client.get_account(max_retries=0, max_wait=0)
         except BrevoRestrictedKeyError:
             return True, (
-                "The key is valid but restricted: it may not read the account, and whether it may send events shows with"
-                " the first one."
+                "The key is valid but restricted: it may not read the account, and whether it may send events shows"
+                " with the first one."
             )
         except BrevoError as error:
             return False, str(error)
         company = account.get("companyName")
-        return True, f"Connected to Brevo as {company}." if isinstance(company, str) and company else "Connected to Brevo."
+        return True, f"Connected to Brevo as {company}." if isinstance(
+            company, str
+        ) and company else "Connected to Brevo."

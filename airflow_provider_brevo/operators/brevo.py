@@ -25,8 +25,8 @@ _DELIVERIES = ("at_least_once", "at_most_once")
 class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
     """Send one event to Brevo: ``POST /events``.
 
-    Templates keep the types of what they name: ``"{{ ti.xcom_pull('etl')['total'] }}"`` arrives as the number it is, and
-    the text ``"00123"`` stays text. The event is checked before anything is sent, and every reason for a refusal is
+    Templates keep the types of what they name: ``"{{ ti.xcom_pull('etl')['total'] }}"`` arrives as the number it is,
+    and the text ``"00123"`` stays text. The event is checked before anything is sent, and every reason for a refusal is
     reported at once, with its place.
 
     The task fails without further tries where trying again can't help: an invalid event, a wrong key, a refusal by
@@ -120,8 +120,8 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         event = {name: unmask(getattr(self, name)) for name in _EVENT_FIELDS}
         if event["event_date"] is None and _compat.is_backfill(context):
             self.log.warning(
-                "This is a backfill and the event has no event_date: Brevo will date the past as now, and automations will"
-                " act on it. Set event_date, for example to '{{ data_interval_end }}'."
+                "This is a backfill and the event has no event_date: Brevo will date the past as now, and automations"
+                " will act on it. Set event_date, for example to '{{ data_interval_end }}'."
             )
         try:
             sent = self._send(event, context)
@@ -130,7 +130,9 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
                 raise
             raise AirflowFailException(str(error)) from error
         self.log.info(
-            "Brevo took the event %s." if sent else "The event %s is valid. It was not sent, as only checking is asked for.",
+            "Brevo took the event %s."
+            if sent
+            else "The event %s is valid. It was not sent, as only checking is asked for.",
             event["event_name"],
         )
         return {"event_name": event["event_name"], "events_sent": int(sent)}
@@ -177,7 +179,9 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
             return True
         if text in (False, None, "false", ""):
             return False
-        raise BrevoUsageError("validate_only is neither true nor false", advice="give a boolean, or a template that is one")
+        raise BrevoUsageError(
+            "validate_only is neither true nor false", advice="give a boolean, or a template that is one"
+        )
 
     def _once_record(self, context: Any) -> OnceRecord | None:
         """Return the record that ``at_most_once`` needs where there may be a second try, else ``None``."""
@@ -188,8 +192,8 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         store = _compat.task_state_store(context)
         if store is None:
             raise BrevoDeliveryError(
-                "at_most_once can't be promised for a task with retries, as this version of Airflow keeps no record from"
-                " one try to the next",
+                "at_most_once can't be promised for a task with retries, as this version of Airflow keeps no record"
+                " from one try to the next",
                 advice="set retries=0, or use Airflow 3.3 or later",
             )
         from airflow_provider_brevo.core.delivery import OnceRecord  # noqa: PLC0415 # rarely needed

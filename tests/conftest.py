@@ -1,0 +1,28 @@
+"""What all tests share: an Airflow home of their own, set before anything imports Airflow."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+_HOME = tempfile.TemporaryDirectory(prefix="airflow-")
+
+os.environ.update(
+    AIRFLOW_HOME=_HOME.name,
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "example_dags"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=f"{_HOME.name}/logs",
+    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
+)
+for _name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_") or name.upper().endswith("_PROXY")]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_up():
+    yield
+    _HOME.cleanup()
