@@ -19,10 +19,13 @@ def airflow_version() -> str:
 
 def default_timezone() -> tzinfo:
     """Return the time zone that ``[core] default_timezone`` names: for datetimes without one of their own."""
-    import pendulum  # see above
+    import pendulum  # noqa: PLC0415 # see above
 
     name = conf.get("core", "default_timezone", fallback="utc")
-    return pendulum.local_timezone() if name == "system" else pendulum.timezone(name)
+    if name == "system":
+        return pendulum.local_timezone()
+    zone: tzinfo = pendulum.timezone(name)  # type: ignore[operator] # a module of the same name misleads mypy
+    return zone
 
 
 def allowed_hosts() -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import requests
 import urllib3.exceptions
@@ -126,17 +126,13 @@ class RequestsTransport:
             failure = error
         # Raised outside of the except block: requests' errors hold the request with its key and body, and must not
         # travel along as context.
-        self._raise(failure)
+        chain = _chain(failure)
+        root = chain[-1]
+        raise self._translate(chain) from (None if isinstance(root, requests.RequestException) else root)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
-
-    def _raise(self, failure: Exception) -> NoReturn:
-        chain = _chain(failure)
-        error = self._translate(chain)
-        root = chain[-1]
-        raise error from (None if isinstance(root, requests.RequestException) else root)
 
     def _translate(self, chain: list[BaseException]) -> BrevoTransportError:  # noqa: PLR0911 # a table
         host, seconds = self._host, f"{self._timeout:g} s"
