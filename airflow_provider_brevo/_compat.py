@@ -22,9 +22,8 @@ def default_timezone() -> tzinfo:
     import pendulum  # noqa: PLC0415 # see above
 
     name = conf.get("core", "default_timezone", fallback="utc")
-    if name == "system":
-        return pendulum.local_timezone()
-    zone: tzinfo = pendulum.timezone(name)  # type: ignore[operator] # a module of the same name misleads mypy
+    local = pendulum.local_timezone
+    zone: tzinfo = local() if name == "system" else pendulum.timezone(name)  # type: ignore[operator] # mypy sees a module
     return zone
 
 

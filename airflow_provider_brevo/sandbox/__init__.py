@@ -1,0 +1,24 @@
+"""A local Brevo: the Events API on 127.0.0.1, for tests, demonstrations and development.
+
+The sandbox answers as Brevo documents it, keeps what arrived, and misbehaves on demand::
+
+    with Sandbox(api_key="test-key") as sandbox:
+        ...  # point a client at sandbox.url
+        assert sandbox.events[0].body["event_name"] == "video_played"
+
+It checks events with code of its own, written from Brevo's documents. It imports neither Airflow nor
+anything else of this provider, so that a mistake in one of the two is noticed by the other.
+"""
+
+try:
+    import aiohttp  # noqa: F401  # asked for here, so that its absence gives one clear sentence
+except ImportError as error:
+    raise ImportError(
+        "The sandbox needs aiohttp. Install it with: pip install 'airflow-provider-brevo[sandbox]'"
+    ) from error
+
+from airflow_provider_brevo.sandbox.faults import Fault, InvalidFaultError
+from airflow_provider_brevo.sandbox.server import Sandbox
+from airflow_provider_brevo.sandbox.store import ReceivedEvent, ReceivedRequest
+
+__all__ = ["Fault", "InvalidFaultError", "ReceivedEvent", "ReceivedRequest", "Sandbox"]

@@ -1,0 +1,140 @@
+"""The sandbox in the foreground: ``python -m airflow_provider_brevo.sandbox``."""
+
+import argparse
+import errno
+import json
+import math
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import NoReturn
+
+from airflow_provider_brevo.sandbox import Fault, InvalidFaultError, Sandbox
+
+_DEFAULT_PORT = 8025
+_MAX_PORT = 65535
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong argument in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (--help shows all options)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until SIGINT or SIGTERM.
+
+    :param arguments: The command line without the program's name; None for the process's own.
+    :return: The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    sandbox = Sandbox(
+        port=options.port,
+        api_key=options.api_key,
+        rate=options.rate,
+        latency=options.latency / 1000,
+        faults=options.fault,
+        known_objects=options.known_object,
+    )
+    try:
+        sandbox.start()
+    except OSError as error:
+        sys.stderr.write(f"error: {_reason(error, options.port)}\n")
+        return 1
+    try:
+        sys.stdout.write(_greeting(sandbox, has_key=options.api_key is not None))
+        sys.stdout.flush()
+        stopped.wait()
+    finally:
+        sandbox.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m airflow_provider_brevo.sandbox",
+        description="A local stand-in for Brevo's Events API, on 127.0.0.1 only.",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=_DEFAULT_PORT, help=f"default {_DEFAULT_PORT}; 0 for any that is free"
+    )
+    parser.add_argument("--api-key", type=_key, metavar="KEY", help="the only key that is right; default: any key is")
+    parser.add_argument("--rate", type=_rate, metavar="N", help="requests a second and endpoint; default: unlimited")
+    parser.add_argument("--latency", type=_latency, default=0.0, metavar="MS", help="milliseconds before every answer")
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="KIND[,option=value…], such as 503,times=2 or hang,taken; may be repeated",
+    )
+    parser.add_argument(
+        "--known-object",
+        action="append",
+        metavar="TYPE",
+        help="a type of object the account has; may be repeated; default: it has all",
+    )
+    return parser
+
+
+def _greeting(sandbox: Sandbox, *, has_key: bool) -> str:
+    # A key that was given is not repeated: output ends up in logs.
+    connection = {"conn_type": "brevo", "host": sandbox.url, "password": "..." if has_key else "any-key"}
+    lines = [
+        f"Brevo sandbox on {sandbox.url}, stop it with Ctrl+C",
+        f"export AIRFLOW_CONN_BREVO_DEFAULT='{json.dumps(connection)}'",
+    ]
+    if has_key:
+        lines.append("Put the key of --api-key in place of the dots.")
+    return "\n".join(lines) + "\n"
+
+
+def _reason(error: OSError, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on 127.0.0.1 is in use; choose another with --port, or 0 for any that is free"
+    return f"cannot listen on 127.0.0.1:{port}: {error.strerror or error}"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port from 0 to {_MAX_PORT} is needed, not {text!r}")
+    return int(text)
+
+
+def _key(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("the key is empty")
+    return text
+
+
+def _rate(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
+    return int(text)
+
+
+def _latency(text: str) -> float:
+    try:
+        milliseconds = float(text)
+    except ValueError:
+        milliseconds = math.nan
+    if not 0 <= milliseconds < math.inf:
+        raise argparse.ArgumentTypeError(f"a number of milliseconds from 0 is needed, not {text!r}")
+    return milliseconds
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.parse(text)
+    except InvalidFaultError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The HTTP side: routes, what every request passes through, and the calls themselves."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from airflow_provider_brevo.sandbox.auth import is_loopback_host, refuse_key
+from airflow_provider_brevo.sandbox.breakage import break_connection, fault_reply, send_half
+from airflow_provider_brevo.sandbox.checks import InvalidEventError, check_event, parse_json
+from airflow_provider_brevo.sandbox.faults import Fault, FaultList
+from airflow_provider_brevo.sandbox.limits import Limits
+from airflow_provider_brevo.sandbox.query import InvalidQueryError, parse_query
+from airflow_provider_brevo.sandbox.replies import ACCOUNT, error
+from airflow_provider_brevo.sandbox.store import ReceivedRequest, Store
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Most bytes of any request body; past it 413. Well above what any documented call needs."""
+
+_FIRST_ERROR_STATUS = 400
+_ABOUT = "A local stand-in for Brevo's Events API. Its base URL is /v3; see POST and GET /v3/events.\n"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Brevo's calls as an aiohttp application.
+
+    Every request passes, in this order: Host, size of the body, latency, faults, route, key, limit.
+
+    :param store: Keeps what arrives.
+    :param faults: What goes wrong.
+    :param limits: How many requests are allowed.
+    :param api_key: The one key that is right, None if any is.
+    :param latency: Seconds every answer takes longer.
+    :param clock: Gives the time.
+    """
+
+    store: Store
+    faults: FaultList
+    limits: Limits
+    api_key: str | None
+    latency: float
+    clock: Callable[[], datetime]
+
+    def application(self) -> web.Application:
+        """Build the application."""
+        app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("GET", "/", self.about)
+        app.router.add_route("POST", "/v3/events", self.create_event)
+        app.router.add_route("GET", "/v3/events", self.list_events)
+        app.router.add_route("GET", "/v3/account", self.show_account)
+        return app
+
+    async def about(self, _: web.Request) -> web.StreamResponse:
+        """Say what this is.
+
+        :param _: The request.
+        """
+        return web.Response(text=_ABOUT)
+
+    async def create_event(self, request: web.Request) -> web.StreamResponse:
+        """Take one event: 204 without a body.
+
+        The reference requires the header ``Content-Type: application/json`` and documents no answer but 400
+        for a request that is wrong, so another type is answered with 400, not with 415.
+
+        :param request: The request.
+        """
+        if request.content_type != "application/json":
+            return error(400, "Content-Type must be application/json")
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return error(400, "Content-Encoding is not supported")
+        try:
+            event = check_event(parse_json(await request.read()))
+        except InvalidEventError as refusal:
+            return error(400, str(refusal))
+        self.store.add_event(event)
+        return web.Response(status=204)
+
+    async def list_events(self, request: web.Request) -> web.StreamResponse:
+        """Show the events that match the query, newest first.
+
+        :param request: The request.
+        """
+        try:
+            query = parse_query(request.query.items(), now=self.clock())
+        except InvalidQueryError as refusal:
+            return error(400, str(refusal))
+        count, events = self.store.find(query)
+        return web.json_response({"count": count, "events": [event.listed() for event in events]})
+
+    async def show_account(self, _: web.Request) -> web.StreamResponse:
+        """Show the account that belongs to the key.
+
+        :param _: The request.
+        """
+        return web.json_response(ACCOUNT)
+
+    def _middleware(self) -> Middleware:
+        @web.middleware
+        async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._serve(request, handler)
+
+        return serve
+
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        arrival = ReceivedRequest(
+            method=request.method,
+            path=request.path,
+            query=request.rel_url.raw_query_string,
+            headers={name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
+        )
+        self.store.add_request(arrival)
+        fault: Fault | None = None
+        try:
+            reply = await self._screen(request, arrival)
+            if reply is None:
+                await asyncio.sleep(self.latency)
+                fault = self.faults.claim(arrival.method, arrival.path)
+                reply, fault = await self._answer(request, arrival, handler, fault)
+        except Exception:  # noqa: BLE001  # whatever it is, a client gets an answer, and the log the reason.
+            _log.exception("the sandbox failed to answer %s %s", arrival.method, arrival.path)
+            reply = error(500)
+        if fault is not None and fault.kind in {"reset", "close"}:
+            break_connection(request, reset=fault.kind == "reset")
+            return reply
+        self._add_headers(request, reply)
+        # Kept before it is sent, so that whoever reads the answer finds the status here.
+        self.store.complete_request(arrival, status=reply.status)
+        if fault is not None and fault.kind == "truncated" and isinstance(reply, web.Response):
+            return await send_half(request, reply)
+        return reply
+
+    async def _screen(self, request: web.Request, arrival: ReceivedRequest) -> web.StreamResponse | None:
+        """Read the request, unless it should not have come here or is too large."""
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1 or not is_loopback_host(hosts[0]):
+            return error(421, "The sandbox answers only to loopback names and addresses")
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            return error(413)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return error(413)
+        except web.RequestPayloadError:
+            return error(400, "The request body could not be read")
+        self.store.complete_request(arrival, body=body)
+        return None
+
+    async def _answer(
+        self, request: web.Request, arrival: ReceivedRequest, handler: Handler, fault: Fault | None
+    ) -> tuple[web.StreamResponse, Fault | None]:
+        """Give the answer, and the fault that happens to it."""
+        if fault is None:
+            return await self._carry_out(request, handler), None
+        usual: web.StreamResponse | None = None
+        if fault.taken:
+            usual = await self._carry_out(request, handler)
+            if usual.status >= _FIRST_ERROR_STATUS:
+                self.faults.give_back(fault)
+                return usual, None
+        status = fault.answer_status
+        if status is not None:
+            return fault_reply(fault, status, request, arrival.body), fault
+        if fault.kind == "hang":
+            await asyncio.sleep(fault.wait)
+            return await self._carry_out(request, handler) if usual is None else usual, fault
+        return web.Response(), fault
+
+    async def _carry_out(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Do what a request asks for: route, key, limit, call."""
+        unrouted = request.match_info.http_exception
+        if isinstance(unrouted, web.HTTPMethodNotAllowed):
+            allowed = ", ".join(sorted(unrouted.allowed_methods))
+            message = f"{request.method} Method is not allowed on this path"
+            return error(405, message, headers={"Allow": allowed})
+        if unrouted is not None:
+            return error(404, "Path not found")
+        if not _is_api(request):
+            return await handler(request)
+        message_of_refusal = refuse_key(request.headers.get("api-key"), self.api_key)
+        if message_of_refusal is not None:
+            return error(401, message_of_refusal)
+        allowance = self.limits.take(_endpoint(request))
+        if allowance.exceeded:
+            return error(429, headers=allowance.headers())
+        reply = await handler(request)
+        reply.headers.update(allowance.headers())
+        return reply
+
+    def _add_headers(self, request: web.Request, reply: web.StreamResponse) -> None:
+        # Nothing grants other origins access: there are no CORS headers, on purpose.
+        reply.headers["X-Content-Type-Options"] = "nosniff"
+        if _is_api(request):
+            for name, value in self.limits.peek(_endpoint(request)).headers().items():
+                reply.headers.setdefault(name, value)
+
+
+def _is_api(request: web.Request) -> bool:
+    return request.path == "/v3" or request.path.startswith("/v3/")
+
+
+def _endpoint(request: web.Request) -> str:
+    return f"{request.method} {request.path}"

@@ -1,0 +1,213 @@
+"""The sandbox as a server in a thread of its own, so that blocking tests can use it."""
+
+import asyncio
+import logging
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from airflow_provider_brevo.sandbox.app import Api
+from airflow_provider_brevo.sandbox.faults import Fault, FaultList
+from airflow_provider_brevo.sandbox.limits import Limits
+from airflow_provider_brevo.sandbox.store import ReceivedEvent, ReceivedRequest, Store
+
+_HOST = "127.0.0.1"
+_BACKLOG = 256
+_START_SECONDS = 10.0
+# Connections are aborted before, so this is only a bound; aiohttp takes 0 for "wait for ever".
+_SHUTDOWN_SECONDS = 0.1
+
+# aiohttp reports a request it can't parse with the line at fault, which may hold the key.
+_QUIET = logging.Logger("airflow_provider_brevo.sandbox.http")  # noqa: LOG001  # outside the tree: no handler sees it
+_QUIET.addHandler(logging.NullHandler())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Sandbox:
+    """A local Brevo on 127.0.0.1, for use in a ``with`` statement or with :meth:`start` and :meth:`stop`.
+
+    :param port: The port; 0 for any that is free.
+    :param api_key: The one key that is right; None if any key is.
+    :param rate: Requests a second and endpoint; None for a limit that is never reached.
+    :param latency: Seconds every answer takes longer.
+    :param faults: What goes wrong, as :class:`Fault` or text.
+    :param known_objects: Types of object the account has; None if it has all.
+    :param ssl_context: Makes it speak https.
+    :param clock: Gives the aware time for arrivals, limits and the default range of queries.
+    :param rng: Rolls the dice for faults with a ``chance``.
+    """
+
+    def __init__(  # settings, all by keyword and with a default
+        self,
+        *,
+        port: int = 0,
+        api_key: str | None = None,
+        rate: int | None = None,
+        latency: float = 0.0,
+        faults: Iterable[Fault | str] = (),
+        known_objects: Collection[str] | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        clock: Callable[[], datetime] = _now,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._wanted_port = port
+        self._ssl_context = ssl_context
+        self._store = Store(known_objects=known_objects, clock=clock)
+        self._limits = Limits(rate=rate, clock=clock)
+        self._faults = FaultList(rng=random.Random() if rng is None else rng)  # noqa: S311  # dice, no secrets
+        for fault in faults:
+            self._faults.add(fault)
+        self._api = Api(
+            store=self._store,
+            faults=self._faults,
+            limits=self._limits,
+            api_key=api_key,
+            latency=latency,
+            clock=clock,
+        )
+        self._port: int | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._runner: web.AppRunner | None = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, and answer in a thread of its own.
+
+        :raises OSError: if the port is taken.
+        :raises RuntimeError: if it runs already.
+        """
+        if self._thread is not None:
+            raise RuntimeError("The sandbox is already running")
+        listener = socket.create_server((_HOST, self._wanted_port), backlog=_BACKLOG)
+        self._port = listener.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=_run, args=(self._loop,), name=f"brevo-sandbox-{self._port}", daemon=True
+        )
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._open(listener), self._loop).result(_START_SECONDS)
+        except BaseException:
+            listener.close()
+            self._end_thread()
+            raise
+
+    def stop(self) -> None:
+        """Close every connection at once, hanging ones too. What arrived stays readable."""
+        if self._thread is None or self._loop is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._end_thread()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._port is None:
+            raise RuntimeError("The sandbox is not running")
+        return self._port
+
+    @property
+    def origin(self) -> str:
+        """Scheme, address and port, without a path."""
+        return f"{'http' if self._ssl_context is None else 'https'}://{_HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base URL, as a connection wants it."""
+        return f"{self.origin}/v3"
+
+    @property
+    def events(self) -> list[ReceivedEvent]:
+        """The events it took so far, in order of arrival."""
+        return self._store.events()
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """The requests that reached it so far, refused and faulted ones too, in order of arrival."""
+        return self._store.requests()
+
+    def add_fault(self, fault: Fault | str) -> None:
+        """Have something go wrong from now on, after the faults that stand already.
+
+        :param fault: The fault, or its text.
+        :raises InvalidFaultError: if the text is wrong.
+        """
+        self._faults.add(fault)
+
+    def clear_faults(self) -> None:
+        """Have nothing go wrong any more."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """Forget everything: events, requests, contacts, faults and counted requests."""
+        self._store.reset()
+        self._faults.clear()
+        self._limits.reset()
+
+    async def _open(self, listener: socket.socket) -> None:
+        self._runner = web.AppRunner(
+            self._api.application(),
+            access_log=None,
+            logger=_QUIET,
+            # A client that gave up is not served: its hanging request ends, and nothing is recorded late.
+            handler_cancellation=True,
+            # Nothing documents compressed requests; unpacking them would hide a client's mistake.
+            auto_decompress=False,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener, ssl_context=self._ssl_context, backlog=_BACKLOG).start()
+
+    async def _close(self) -> None:
+        if self._runner is None:
+            return
+        for site in list(self._runner.sites):
+            await site.stop()
+        if self._runner.server is not None:
+            for connection in self._runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+        await self._runner.cleanup()
+        self._runner = None
+
+    def _end_thread(self) -> None:
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._loop = self._thread = self._port = None
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
