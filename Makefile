@@ -1,34 +1,94 @@
-# make demo   the main job, end to end, against a local Brevo
-# make test   every test, on Airflow 3.3 and 2.11
-# make check  lint, types, packaging
-# Everything is set up on first use, under .venv/ and .cache/ of this checkout and nowhere else.
+# make demo       the main job, end to end, against a local Brevo
+# make test       every test, on Airflow 3.3 and 2.11
+# make check      lint, types, packaging
+# make sandbox    a local Brevo to develop against
+# make bench      what importing and sending cost
+# make demo-live  one event to the real Brevo, with BREVO_API_KEY, after asking
+# make pins       resolve the pins in requirements/ anew
+# make clean      remove what the others made
 
+# Everything is set up on first use, under .venv/ and .cache/ of this checkout and nowhere else.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 export UV_CACHE_DIR ?= $(CURDIR)/.cache/uv
 export UV_PYTHON_DOWNLOADS := never
+export UV_NO_CONFIG := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 
+VERSIONS := 3.3 2.11
+NEWEST := $(firstword $(VERSIONS))
 UV := .venv/uv-$(UV_VERSION)/bin/uv
+AIRFLOW := .venv/airflow-$(NEWEST)
+CHECK := .venv/check/bin
+PYTEST := -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.PHONY: help demo demo-live sandbox test check bench pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
+demo: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python scripts/demo.py
+
+demo-live: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python scripts/demo.py --live
+
+sandbox: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python -m airflow_provider_brevo.sandbox
+
+# The newest version runs everything and measures coverage; the others run what depends on Airflow.
+test: $(VERSIONS:%=.venv/airflow-%/.ready)
+	@echo "== Airflow $(NEWEST): all tests"
+	@$(AIRFLOW)/bin/python -m coverage run $(PYTEST)
+	@$(AIRFLOW)/bin/python -m coverage report --fail-under=100 \
+		--include='airflow_provider_brevo/core/*,airflow_provider_brevo/templating.py,airflow_provider_brevo/exceptions.py'
+	@for version in $(filter-out $(NEWEST),$(VERSIONS)); do \
+		echo "== Airflow $$version: unit, contract and integration tests"; \
+		.venv/airflow-$$version/bin/python $(PYTEST) tests/unit tests/contract tests/integration || exit 1; \
+	done
+
+check: $(AIRFLOW)/.ready .venv/check/.ready
+	@echo "== lint"
+	@$(CHECK)/ruff check --quiet
+	@$(CHECK)/ruff format --check --quiet
+	@echo "== types"
+	@$(CHECK)/mypy --python-executable $(AIRFLOW)/bin/python --cache-dir /dev/null
+	@echo "== packaging"
+	@rm -rf .cache/dist
+	@$(UV) build --quiet --out-dir .cache/dist
+	@$(CHECK)/twine check --strict .cache/dist/*
+	@$(CHECK)/python scripts/check_dist.py .cache/dist
+
+bench: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python benchmarks/import_cost.py
+
+pins: $(UV)
+	@for version in $(VERSIONS); do \
+		$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --extra sandbox \
+			--group test --group types --constraint requirements/airflow-$$version.in pyproject.toml \
+			--output-file requirements/airflow-$$version.txt || exit 1; \
+	done
+	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
+		--group pyproject.toml:check --output-file requirements/check.txt
+
+clean:
+	@rm -rf .venv .cache
+
 $(UV):
 	@echo "setting up: uv $(UV_VERSION)"
 	@$(PYTHON) -m venv .venv/uv-$(UV_VERSION)
-	@$(dir $@)pip install --quiet --no-cache-dir uv==$(UV_VERSION)
+	@.venv/uv-$(UV_VERSION)/bin/pip install --quiet --no-cache-dir uv==$(UV_VERSION)
 
 # One environment per Airflow version, from the pins of that version.
 .venv/airflow-%/.ready: requirements/airflow-%.txt pyproject.toml | $(UV)
 	@echo "setting up: Airflow $*"
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(@D)
-	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -r $<
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
@@ -36,5 +96,5 @@ $(UV):
 	@echo "setting up: linters"
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(@D)
-	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps -r $<
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
 	@touch $@

@@ -19,12 +19,10 @@ def airflow_version() -> str:
 
 def default_timezone() -> tzinfo:
     """Return the time zone that ``[core] default_timezone`` names: for datetimes without one of their own."""
-    import pendulum  # noqa: PLC0415 # see above
+    from pendulum import local_timezone, timezone  # noqa: PLC0415 # see above
 
     name = conf.get("core", "default_timezone", fallback="utc")
-    local = pendulum.local_timezone
-    zone: tzinfo = local() if name == "system" else pendulum.timezone(name)  # type: ignore[operator] # mypy sees a module
-    return zone
+    return local_timezone() if name == "system" else timezone(name)
 
 
 def allowed_hosts() -> list[str]:

@@ -125,7 +125,8 @@ class TypedTemplateFields:
                 return type(value)(render(inner, f"{place}/{index}") for index, inner in enumerate(value))
             return other(value)
 
-        rendered = render(content, f"/{field or 'template'}")
+        is_data = field is not None and _comes_from_xcom(self, field, content, context)
+        rendered = content if is_data else render(content, f"/{field or 'template'}")
         if field in self.masked_fields and rendered is not None and not isinstance(rendered, Masked):
             return Masked(rendered)
         return rendered
@@ -172,6 +173,22 @@ class Masked(Mapping[str, Any]):
     def __repr__(self) -> str:
         """Return what may be stored, as text; Airflow asks for this before 3.3."""
         return json.dumps(self.serialize(), ensure_ascii=False)
+
+
+def _comes_from_xcom(operator: Any, field: str, content: Any, context: Any) -> bool:
+    """Tell whether a field of a mapped task was given by a row of ``expand_kwargs`` that another task returned.
+
+    Airflow counts the objects and lists in such a row as written by the DAG's author, and would render them: a text of
+    the data that holds ``{{`` would be run as a template.
+    """
+    dag = getattr(operator, "_dag", None)
+    mapped: Any = dag.task_dict.get(operator.task_id) if dag else None
+    expand_input: Any = getattr(mapped, "expand_input", None)
+    if type(expand_input).__name__ != "ListOfDictsExpandInput":  # it has moved from version to version
+        return False
+    rows = expand_input.value
+    row = rows[context["ti"].map_index] if isinstance(rows, list | tuple) else rows
+    return not isinstance(row, Mapping) and mapped.partial_kwargs.get(field) is not content
 
 
 def unmask(value: Any) -> Any:
@@ -229,15 +246,12 @@ def _plain(value: Any) -> Any:
     return value.__wrapped__ if type(value).__module__.startswith("lazy_object_proxy") else value
 
 
-def _undefined_in(value: Any) -> Iterator[_NamedUndefined]:
+def _undefined_in(value: Any, around: frozenset[int] = frozenset()) -> Iterator[_NamedUndefined]:
     if isinstance(value, Undefined):
         yield value  # type: ignore[misc] # the environment makes no other kind
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _undefined_in(inner)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for inner in value:
-            yield from _undefined_in(inner)
+    elif isinstance(value, Mapping | list | tuple | set | frozenset) and id(value) not in around:
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _undefined_in(inner, around | {id(value)})
 
 
 def _template_error(error: TemplateError, source: str, field: str) -> BrevoTemplateError:

@@ -7,6 +7,7 @@ import json
 import math
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.rate_limit import seconds_until_reset
@@ -80,7 +81,7 @@ def expect_taken(answer: Answer, sent: Sent) -> None:
     _raise_for_status(answer, sent)
     if answer.body.strip():
         content = _as_json(answer.body)
-        if not isinstance(content, dict) or "errors" in content or {"code", "message"} <= content.keys():
+        if not isinstance(content, dict) or _holds_error(content):
             raise _unexpected(answer, sent)
 
 
@@ -91,28 +92,34 @@ def expect_object(answer: Answer, sent: Sent) -> dict[str, Any]:
     """
     _raise_for_status(answer, sent)
     content = _as_json(answer.body)
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or _holds_error(content):
         raise _unexpected(answer, sent)
     return content
 
 
 def retry_after_seconds(answer: Answer, *, now: Callable[[], float] = time.time) -> float | None:
-    """Read how long the server wants to be left alone: ``Retry-After`` first, then Brevo's own header.
+    """Read how long the server wants to be left alone: ``Retry-After``, or Brevo's own header on a 429.
+
+    Brevo sends its header with every answer, but only a 429 makes it a request to wait.
 
     :param answer: the answer; ``Retry-After`` may be seconds or a date (RFC 9110, 10.2.3).
     :param now: wall clock, for a date without a ``Date`` header to compare it with.
     """
-    value = answer.headers.get("retry-after")
-    if value is None:
-        return seconds_until_reset(answer.headers)
+    seconds = _as_seconds(answer.headers.get("retry-after", ""), answer.headers.get("date", ""), now)
+    if seconds is None and answer.status == 429:  # noqa: PLR2004 # Too Many Requests
+        seconds = seconds_until_reset(answer.headers)
+    return seconds
+
+
+def _as_seconds(value: str, date: str, now: Callable[[], float]) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
         moment = _as_timestamp(value)
         if moment is None:
-            return seconds_until_reset(answer.headers)
+            return None
         # The server's clock, not ours, is the one its date was read from.
-        arrived = _as_timestamp(answer.headers.get("date", ""))
+        arrived = _as_timestamp(date)
         seconds = max(0.0, moment - (now() if arrived is None else arrived))
     return seconds if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_RETRY_AFTER else None
 
@@ -124,17 +131,18 @@ def _raise_for_status(answer: Answer, sent: Sent) -> None:
 
 def _error(answer: Answer, sent: Sent) -> BrevoResponseError:
     status = answer.status
-    code, message = _code_and_message(answer, sent)
+    said = _said(answer)
     if 300 <= status < 400:  # noqa: PLR2004 # the range of redirects
         return BrevoRedirectError(status=status, advice=_CHECK_BASE_URL)
-    if status == 401 or (status == 403 and _names_resource(message)):  # noqa: PLR2004
-        kind, advice = _authentication_kind(message, sent.auth)
+    if status == 401 or (status == 403 and _names_resource(said)):  # noqa: PLR2004
+        kind, advice = _authentication_kind(said, sent.auth)
     elif status in _BY_STATUS:
         kind, advice = _BY_STATUS[status]
     elif status >= 500:  # noqa: PLR2004 # the range of server errors
         kind, advice = BrevoServerError, "the event may have been taken all the same; " + _TRY_LATER
     else:
         kind, advice = BrevoRefusedError, "read what the message says, and Brevo's reference of this call"
+    code, message = _code_and_message(answer, sent)
     limited = kind in {BrevoRateLimitError, BrevoServerError}
     retry_after = retry_after_seconds(answer) if limited else None
     if kind is BrevoRateLimitError and retry_after is not None:
@@ -142,10 +150,9 @@ def _error(answer: Answer, sent: Sent) -> BrevoResponseError:
     return kind(status=status, code=code, message=message, advice=advice, retry_after=retry_after)
 
 
-def _authentication_kind(message: str | None, auth: ApiKey) -> tuple[type[BrevoResponseError], str]:
+def _authentication_kind(said: str, auth: ApiKey) -> tuple[type[BrevoResponseError], str]:
     """Tell the kinds of 401 apart. Brevo gives them one code, so there is nothing but the text to go by."""
-    said = (message or "").lower()
-    if _names_resource(message):
+    if _names_resource(said):
         return BrevoRestrictedKeyError, "give the key this permission in Brevo, or use another key"
     if "ip address" in said:
         return (
@@ -164,8 +171,19 @@ def _authentication_kind(message: str | None, auth: ApiKey) -> tuple[type[BrevoR
     return BrevoAuthenticationError, f"check the key in the connection's password{hint}"
 
 
-def _names_resource(message: str | None) -> bool:
-    return "denied for resource" in (message or "").lower()
+def _names_resource(said: str) -> bool:
+    return "denied for resource" in said
+
+
+def _said(answer: Answer) -> str:
+    """Return what the error body says, in small letters: to be searched and never shown, as it isn't cleaned."""
+    content = _as_json(answer.body)
+    # Either may be the sentence.
+    return " ".join(str(content.get(name)) for name in ("code", "message")).lower() if isinstance(content, dict) else ""
+
+
+def _holds_error(content: dict[str, Any]) -> bool:
+    return bool(content.get("errors")) or {"code", "message"} <= content.keys()
 
 
 def _unexpected(answer: Answer, sent: Sent) -> BrevoUnexpectedAnswerError:
@@ -203,6 +221,8 @@ def _as_json(body: bytes) -> Any:
 
 def _as_timestamp(value: str) -> float | None:
     try:
-        return email.utils.parsedate_to_datetime(value).timestamp()
-    except ValueError:
+        moment = email.utils.parsedate_to_datetime(value)
+        # Without a zone it is UTC, as all dates of HTTP are.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None

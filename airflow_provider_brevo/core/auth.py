@@ -14,6 +14,13 @@ _SMTP_PREFIX = "xsmtpsib-"
 _API_PREFIX = "xkeysib-"
 
 
+class SecretHeaders(dict[str, str]):
+    """Headers that don't show their values: tools that print local variables with a traceback find no key."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
 @dataclass(frozen=True)
 class ApiKey:
     """A key of the kind ``xkeysib-…``, sent in the header ``api-key``.
@@ -25,7 +32,7 @@ class ApiKey:
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that authenticate a request."""
-        return {"api-key": self.key}
+        return SecretHeaders({"api-key": self.key})
 
     def hint(self) -> str | None:
         """Say what looks wrong with the key, without showing it, or ``None`` if it looks like an API key."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_brevo import __version__
 from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
+from airflow_provider_brevo.core.auth import SecretHeaders
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_brevo.core.config import BrevoSettings
+
 
 DEFAULT_MAX_WAIT = 60.0
 """Seconds in all that one call may spend waiting for the rate limit."""
@@ -107,12 +109,14 @@ class BrevoClient:
     ) -> _T:
         endpoint = f"{method} {path}"
         sent = Sent(body=body, auth=self.settings.auth)
-        headers = {**self._headers, **self.settings.auth.headers(), "Content-Type": "application/json"}
+        headers = SecretHeaders({**self._headers, **self.settings.auth.headers(), "Content-Type": "application/json"})
         waited = 0.0
         retries = 0
         requests_made = 0
         while True:
-            waited += self._wait_for_limit(endpoint, at_most=policy.max_wait - waited, requests_made=requests_made)
+            waited += self._wait_for_limit(
+                endpoint, at_most=max(0.0, policy.max_wait - waited), requests_made=requests_made
+            )
             requests_made += 1
             try:
                 answer = self._transport.send(method, path, headers=headers, body=body)

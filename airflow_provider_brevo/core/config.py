@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
@@ -24,6 +24,9 @@ _BREVO_DOMAIN = "brevo.com"
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds, for connecting and for each wait on the answer."""
+
+_LONGEST_TIMEOUT = 86_400.0
+"""Seconds; the operating system's sockets take no number beyond some years."""
 
 DEFAULT_MAX_RETRIES = 5
 """Requests after the first one that a single call may make."""
@@ -49,6 +52,7 @@ _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])
 # host, and the key would follow the second one.
 _URL = re.compile(rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>\d{{1,5}}))?(?P<path>(?:/[A-Za-z0-9._~-]*)*)", re.ASCII)
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
+_NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 _KEY_VALUE = re.compile(r"(?i)x(?:keysib|smtpsib)-")
 
 
@@ -123,19 +127,19 @@ def read_settings(fields: ConnectionFields, *, allowed_hosts: Collection[str] = 
     key = _read_key(fields.password, problems)
     base_url = _read_base_url(fields, allowed_hosts, problems)
     sending = reader.choice("sending", get_args(Sending), "on")
-    timeout = reader.number("timeout", DEFAULT_TIMEOUT, unit="a number of seconds")
+    timeout = reader.number("timeout", DEFAULT_TIMEOUT, unit="a number of seconds", at_most=_LONGEST_TIMEOUT)
     max_retries = reader.whole_number("max_retries", DEFAULT_MAX_RETRIES)
     requests_per_second = reader.number("requests_per_second", None, unit="a number of requests")
     proxy = _read_proxy(reader.text("proxy"), base_url, problems)
     ca_bundle = reader.text("ca_bundle")
-    if ca_bundle and not Path(ca_bundle).exists():
+    if ca_bundle and not os.path.exists(ca_bundle):  # noqa: PTH110 # Path.exists() raises for folders it may not enter
         problems.append("extra 'ca_bundle' names a file that this worker does not have")
     if problems:
         raise BrevoSettingsError(problems)
 
     warnings = []
     if unknown := sorted(reader.extra.keys() - set(EXTRAS)):
-        names = ", ".join(repr(name) if name.isidentifier() else "one whose name is not a word" for name in unknown)
+        names = ", ".join(_shown(name) or "one whose name is not a word" for name in unknown)
         warnings.append(f"The Brevo connection has extras that mean nothing here: {names}.")
     return (
         BrevoSettings(
@@ -163,6 +167,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _shown(name: str) -> str | None:
+    """Return an extra's name for a message, or ``None`` if somebody may have put a value there."""
+    return repr(name) if _NAME.fullmatch(name) and not _KEY_VALUE.search(name) else None
+
+
 class _Reader:
     """Reads typed values from extras and collects what is wrong with them. Values never enter a message."""
 
@@ -173,11 +182,10 @@ class _Reader:
     def refuse_secrets(self) -> None:
         for name, value in self.extra.items():
             named_so = name not in EXTRAS and _SECRET_NAME.search(name)
-            if named_so or (isinstance(value, str) and _KEY_VALUE.search(value)):
-                shown = repr(name) if name.isidentifier() else "one"
+            if named_so or _KEY_VALUE.search(f"{name} {value}"):
                 self.problems.append(
-                    f"the extras hold a secret ({shown}), and extras are not encrypted in every place they are shown:"
-                    " move it to the field 'API key' (password)"
+                    f"the extras hold a secret ({_shown(name) or 'one'}), and extras are not encrypted in every place"
+                    " they are shown: move it to the field 'API key' (password)"
                 )
 
     def text(self, name: str) -> str | None:
@@ -194,14 +202,15 @@ class _Reader:
         self.problems.append(f"extra {name!r} must be one of {', '.join(choices)}")
         return default
 
-    def number(self, name: str, default: Any, *, unit: str) -> Any:
+    def number(self, name: str, default: Any, *, unit: str, at_most: float = math.inf) -> Any:
         value = self.extra.get(name)
         if value is None:
             return default
         number = _as_float(value)
-        if number is not None and number > 0:
+        if number is not None and 0 < number <= at_most:
             return number
-        self.problems.append(f"extra {name!r} must be {unit} above 0")
+        bound = f", at most {at_most:g}" if math.isfinite(at_most) else ""
+        self.problems.append(f"extra {name!r} must be {unit} above 0{bound}")
         return default
 
     def whole_number(self, name: str, default: int) -> int:
@@ -242,14 +251,15 @@ def _read_base_url(fields: ConnectionFields, allowed_hosts: Collection[str], pro
         if path or fields.port:
             problems.append("a port or schema is given without a host: give the whole base URL as host")
         return DEFAULT_BASE_URL
-    if "://" not in host:
-        bare = re.match(_HOST, host)
-        scheme = "http" if bare and is_loopback(bare["host"]) else "https"
-        host = f"{scheme}://{host}"
-    match = _URL.fullmatch(host)
+    match = _URL.fullmatch(_with_scheme(host))
     if match is None:
         problems.append(
             "the base URL (host) is not of the form https://host[:port][/path]: no user, query or fragment is taken"
+        )
+        return DEFAULT_BASE_URL
+    if _KEY_VALUE.search(f"{host} {path}"):
+        problems.append(
+            "the base URL (host) or the field 'schema' holds a key: move it to the field 'API key' (password)"
         )
         return DEFAULT_BASE_URL
     port = match["port"]
@@ -271,19 +281,26 @@ def _read_base_url(fields: ConnectionFields, allowed_hosts: Collection[str], pro
     return f"{match['scheme']}://{netloc}/{path}" if path else f"{match['scheme']}://{netloc}{_DEFAULT_PATH}"
 
 
+def _with_scheme(host: str) -> str:
+    if "://" in host:
+        return host
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # an IPv6 address, which Airflow takes out of its brackets in a URI
+    bare = re.match(_HOST, host)
+    return f"{'http' if bare and is_loopback(bare['host']) else 'https'}://{host}"
+
+
 def _check_host(scheme: str, name: str, netloc: str, allowed_hosts: Collection[str], problems: list[str]) -> None:
     if is_loopback(name):
         return
     allowed = {host.strip().lower() for host in allowed_hosts}
     if name != _BREVO_DOMAIN and not name.endswith("." + _BREVO_DOMAIN) and not allowed & {name, netloc}:
         problems.append(
-            f"the host {name} may not be given the key: use {DEFAULT_BASE_URL}, or ask an administrator to list the"
-            " host in Airflow's configuration, [brevo] allowed_hosts"
+            f"the connection's host may not be given the key: use {DEFAULT_BASE_URL}, or ask an administrator to list"
+            " the host in Airflow's configuration, [brevo] allowed_hosts"
         )
     if scheme != "https":
-        problems.append(
-            f"the base URL must be https, since http would show the key to the network between: https://{netloc}"
-        )
+        problems.append("the base URL must be https, since http would show the key to the network between")
 
 
 def _read_proxy(proxy: str | None, base_url: str, problems: list[str]) -> str | None:

@@ -23,6 +23,9 @@ _INT64 = range(-(2**63), 2**63)
 _INT64_DIGITS = 19
 _MINUTE = timedelta(minutes=1)
 
+_BELOW_MICROSECONDS = frozenset({"ns", "ps", "fs", "as"})
+"""Units of numpy's datetime64 that Python's datetime can't hold."""
+
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
@@ -98,6 +101,7 @@ def pointer(parent: str, key: str | int, position: int = 0) -> str:
 class _Converter:
     def __init__(self, timezone: tzinfo) -> None:
         self._timezone = timezone
+        self._open: set[int] = set()
         self.violations: list[Violation] = []
 
     def refuse(self, place: str, rule: str, problem: str, advice: str) -> _Dropped:
@@ -112,9 +116,12 @@ class _Converter:
         if not isinstance(value, dict):
             return value
         if name == "identifiers":
-            return self._identifiers(value, _TEXT_IDENTIFIERS)
+            return self._identifiers(value, place)
         if name == "object" and isinstance(identifiers := value.get("identifiers"), dict):
-            value["identifiers"] = self._identifiers(identifiers, _OBJECT_IDENTIFIERS)
+            value["identifiers"] = {
+                key: _identifier_text(inner) if key in _OBJECT_IDENTIFIERS else inner
+                for key, inner in identifiers.items()
+            }
         return value
 
     def items(self, mapping: Mapping[Any, Any], place: str) -> Iterator[tuple[str, str, Any]]:
@@ -130,17 +137,30 @@ class _Converter:
             if not _is_unicode(key):
                 self.refuse(inner, "key", "has a key that is no valid Unicode", "decode the text properly")
             elif not _is_none(raw):
-                yield str(key), inner, raw
+                yield str.__str__(key), inner, raw
 
-    def _identifiers(self, values: dict[str, Any], as_text: frozenset[str]) -> dict[str, Any]:
-        return {key: _identifier(key, value, as_text) for key, value in values.items()}
+    def _identifiers(self, values: dict[str, Any], place: str) -> dict[str, Any]:
+        return {
+            key: inner
+            for key, value in values.items()
+            if (inner := self._identifier(key, value, place)) is not _DROPPED
+        }
 
-    def _value(  # noqa: C901, PLR0911 # one line a type reads best
+    def _identifier(self, key: str, value: Any, place: str) -> Any:
+        if key in _TEXT_IDENTIFIERS:
+            return _identifier_text(value)
+        if key != "contact_id":
+            return value
+        if (isinstance(value, float) and value.is_integer()) or (
+            isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value)
+        ):
+            return self._integer(int(value), pointer(place, key))
+        return value
+
+    def _value(  # noqa: PLR0911 # one line a type reads best
         self, raw: Any, place: str, depth: int, *, days_only: bool = False
     ) -> Any:
         value = _unwrap(raw)
-        if value is None:
-            return _DROPPED
         if isinstance(value, str):
             text = str.__str__(value)
             if _is_unicode(text):
@@ -168,15 +188,21 @@ class _Converter:
             return self.refuse(
                 place, "not-json", f"is of type {_kind(value)}, which has no JSON form", _advice_for(value)
             )
+        if id(value) in self._open:  # told apart from depth, as following several such branches would never end
+            return self.refuse(place, "depth", "contains itself", "flatten the value")
         if depth > MAX_DEPTH:
             return self.refuse(place, "depth", f"is nested deeper than {MAX_DEPTH} levels", "flatten the value")
-        if is_object:
+        self._open.add(id(value))
+        try:
+            if not is_object:
+                return list(self._list_items(value, place, depth, days_only=days_only))
             return {
                 key: inner
                 for key, at, raw in self.items(value, place)
                 if (inner := self._value(raw, at, depth, days_only=days_only)) is not _DROPPED
             }
-        return list(self._list_items(value, place, depth, days_only=days_only))
+        finally:
+            self._open.remove(id(value))
 
     def _list_items(self, values: Iterable[Any], place: str, depth: int, *, days_only: bool) -> Iterator[Any]:
         for index, raw in enumerate(values):
@@ -229,18 +255,8 @@ class _Converter:
         return value.isoformat()
 
 
-def _identifier(key: str, value: Any, as_text: frozenset[str]) -> Any:
-    if isinstance(value, bool):
-        return value
-    if key in as_text:
-        return str(value) if isinstance(value, int) else value
-    if key != "contact_id":
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        return int(value)
-    return value
+def _identifier_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _unwrap(value: Any) -> Any:
@@ -252,11 +268,16 @@ def _unwrap(value: Any) -> Any:
         return math.nan
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, getattr(numpy, "generic", ())):
-        if isinstance(value, numpy.datetime64):
-            moment = value.astype("datetime64[us]").item()
-            return math.nan if moment is None else moment
         scalar: Any = value
-        return scalar.item()
+        plain = scalar.item()
+        if not isinstance(scalar, numpy.datetime64 | numpy.timedelta64):
+            return plain
+        if isinstance(scalar, numpy.datetime64) and numpy.datetime_data(scalar.dtype)[0] in _BELOW_MICROSECONDS:
+            plain = scalar.astype("datetime64[us]").item()
+        if plain is None:
+            return math.nan  # NaT
+        # A count of units stands for what Python has no type for. Nobody at Brevo could tell the unit.
+        return value if isinstance(plain, int) else plain
     return value
 
 
@@ -285,6 +306,6 @@ def _advice_for(value: object) -> str:
         return "make it a list: list(value), or `| list` in a template"
     if isinstance(value, time | timedelta):
         return "send it as text, or as a number of seconds"
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and hasattr(value, "__len__"):
         return "send value.tolist()"
     return "send text, a number, a boolean, a date, a list or a dict"

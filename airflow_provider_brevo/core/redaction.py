@@ -34,25 +34,24 @@ def clean_text(text: str, *, sent: bytes | None, secrets: Iterable[str], max_len
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_READ]).split())
     values = sorted({value for value in (*secrets, *_sent_values(sent)) if value.strip()}, key=len, reverse=True)
-    line = _BY_LOOK.sub(_MASK, _mask_values(line, values))
+    line = _mask_values(line, values)
     return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
 def _mask_values(line: str, values: list[str]) -> str:
+    # What is quoted and what looks personal is found in the same text, and before the short values: each replacement
+    # would break the rest into pieces too short to find.
+    hidden = {place for match in _BY_LOOK.finditer(line) for place in range(*match.span())}
+    haystack = "\0".join(value.casefold() for value in values if len(value) >= _PIECE)
+    folded = line.casefold()
+    origin = [place for place, char in enumerate(line) for _ in char.casefold()]  # "ß" folds to two letters
+    for start in range(len(folded) - _PIECE + 1):
+        if folded[start : start + _PIECE] in haystack:
+            hidden.update(origin[start : start + _PIECE])
+    line = re.sub("\0+", _MASK, "".join("\0" if place in hidden else char for place, char in enumerate(line)))
     if short := [re.escape(value) for value in values if len(value) < _PIECE]:
         line = re.sub(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)", _MASK, line, flags=re.IGNORECASE)
-    haystack = "\0".join(value.casefold() for value in values if len(value) >= _PIECE)
-    if not haystack:
-        return line
-    folded = line.casefold()
-    if len(folded) != len(line):  # rare letters fold to two, which would shift the places
-        folded = line.lower() if len(line.lower()) == len(line) else line
-    quoted = [False] * len(line)
-    for start in range(len(line) - _PIECE + 1):
-        if folded[start : start + _PIECE] in haystack:
-            quoted[start : start + _PIECE] = [True] * _PIECE
-    kept = "".join("\0" if hidden else char for char, hidden in zip(line, quoted, strict=True))
-    return re.sub("\0+", _MASK, kept)
+    return line
 
 
 def _sent_values(sent: bytes | None) -> Iterator[str]:

@@ -12,6 +12,8 @@ Delivery = Literal["at_least_once", "at_most_once"]
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_SHORTEST_PAUSE = 0.1
+"""Seconds, where the server advises none at all: bounds how many requests fit into ``max_wait``."""
 _SPREAD = 0.5
 """Seconds at most added to the server's advice, so that many tasks that were told the same don't come back at once."""
 
@@ -48,7 +50,7 @@ def pause_before_retry(
         return None
     backoff = min(_FIRST_PAUSE * 2.0 ** min(retries, 10), _LONGEST_PAUSE) * (0.5 + jitter / 2)
     advised = error.retry_after
-    pause = backoff if advised is None else advised + jitter * _SPREAD
+    pause = backoff if advised is None else max(advised, _SHORTEST_PAUSE) + jitter * _SPREAD
     if isinstance(error, BrevoRateLimitError):
         return pause if waited + pause <= policy.max_wait else None
     if retries >= policy.max_retries or (advised is not None and advised > policy.max_wait):

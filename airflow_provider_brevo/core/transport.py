@@ -32,6 +32,7 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _POOL_SIZE = 16
 
+_CHECK_CA_BUNDLE = "check the connection's ca_bundle, or REQUESTS_CA_BUNDLE in the worker's environment"
 _CHECK_NETWORK = "check the base URL of the connection, and whether this worker may reach it"
 
 
@@ -128,7 +129,9 @@ class RequestsTransport:
         # travel along as context.
         chain = _chain(failure)
         root = chain[-1]
-        raise self._translate(chain) from (None if isinstance(root, requests.RequestException) else root)
+        # Without their traceback, whose frames hold the key and say nothing beyond the error itself.
+        cause = None if isinstance(root, requests.RequestException) else root.with_traceback(None)
+        raise self._translate(chain) from cause
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -142,8 +145,6 @@ class RequestsTransport:
 
         if has(requests.exceptions.SSLError, ssl.SSLError):
             return self._translate_tls(chain)
-        if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
-            return BrevoConnectError(f"{host} did not take the connection within {seconds}", advice=_CHECK_NETWORK)
         if has(requests.exceptions.ProxyError):
             return BrevoConnectError(
                 f"The proxy on the way to {host} can't be used",
@@ -153,6 +154,9 @@ class RequestsTransport:
             return BrevoConnectError(f"The host name of {host} can't be resolved", advice=_CHECK_NETWORK)
         if has(urllib3.exceptions.NewConnectionError):
             return BrevoConnectError(f"{host} can't be reached", advice=_CHECK_NETWORK)
+        # After the two above, which urllib3 derives from the connect timeout.
+        if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+            return BrevoConnectError(f"{host} did not take the connection within {seconds}", advice=_CHECK_NETWORK)
         if has(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError):
             return BrevoTimeoutError(
                 f"{host} did not answer within {seconds}",
@@ -160,7 +164,7 @@ class RequestsTransport:
             )
         if isinstance(chain[0], OSError) and not isinstance(chain[0], requests.RequestException):
             # Not from the network at all: requests raises a bare OSError for a CA bundle that isn't there.
-            return BrevoTLSError("The CA bundle can't be read", advice="check the connection's ca_bundle")
+            return BrevoTLSError("The CA bundle can't be read", advice=_CHECK_CA_BUNDLE)
         return BrevoConnectionLostError(
             f"The connection to {host} broke before the answer was complete",
             advice="the request may have been taken all the same",
@@ -174,6 +178,8 @@ class RequestsTransport:
                 f"The certificate of {self._host} is not trusted ({root.verify_message})",
                 advice="if a company proxy stands between, name its certificate as the connection's ca_bundle",
             )
+        if root is not None and root.library != "SSL":  # OpenSSL's parts that read files
+            return BrevoTLSError("The CA bundle holds no certificates", advice=_CHECK_CA_BUNDLE)
         if root is None or reason in {"WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL"} or "ALERT" in reason:
             said = f" ({reason.replace('_', ' ').lower()})" if reason else ""
             return BrevoTLSError(

@@ -119,22 +119,25 @@ def _follows_from(violation: Violation, failed: list[str]) -> bool:
 
 
 def find_violations(instance: Any, *, schema: SchemaName = "event") -> list[Violation]:
-    """List every rule that a JSON value breaks, in the order of the places; an empty list means that it is valid.
+    """List every rule that a JSON value breaks; an empty list means that it is valid.
+
+    Missing and unknown fields come first, then the fields in the schema's order, sizes last; a batch's events follow
+    one another.
 
     :param instance: an event, or a batch ``{"events": […]}``, as JSON values.
     :param schema: which of the two.
     """
-    too_large = list(_oversized(instance, schema))
-    if _decider(schema).is_valid(instance):
-        return too_large
     try:
+        too_large = list(_oversized(instance, schema))
+        if _decider(schema).is_valid(instance):
+            return too_large
         errors = list(_explainer(schema).iter_errors(instance))
     except RecursionError:  # only for what didn't come through convert_event, which bounds the depth
         return [Violation(pointer="", rule="depth", problem="is nested too deeply", advice="flatten the value")]
     # jsonschema has an error for each missing field, and each of them leads to all: hence the dict.
     explained = dict.fromkeys(violation for error in errors for violation in _explain(error, instance))
     # The decision stands even if the two should ever disagree.
-    return [*explained, *too_large] or [_UNEXPLAINED]
+    return sorted([*explained, *too_large], key=_event_index) or [_UNEXPLAINED]
 
 
 # ------------------------------------------------------------------------------------------------- the two validators
@@ -166,7 +169,7 @@ def _explainer(name: SchemaName) -> jsonschema.Draft202012Validator:
     validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call] # untyped in its stubs
         draft,
         type_checker=draft.TYPE_CHECKER.redefine(
-            "number", lambda _, value: draft.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+            "number", lambda _, value: draft.TYPE_CHECKER.is_type(value, "number") and not _is_nan_or_infinite(value)
         ),
     )
     return validator(load_schema(name), format_checker=checker, registry=registry)
@@ -197,13 +200,19 @@ def _oversized(instance: Any, schema: SchemaName) -> Iterator[Violation]:
                 pointer=place,
                 rule="size",
                 problem=f"takes {size:,} bytes, which is more than {rules['x-max-bytes']:,}",
-                advice=rules.get("x-advice", "send fewer events at once"),
+                advice=rules["x-size-advice"],
             )
 
 
 def _size(part: Any) -> int:
     # As payload.encode() sends it, but without its errors: what else is wrong with the value is told elsewhere.
     return len(json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+
+
+def _event_index(violation: Violation) -> int:
+    """Return which event of a batch a violation is in: -1 outside of them, and for a single event."""
+    match = re.match(r"/events/(\d+)", violation.pointer)
+    return int(match[1]) if match else -1
 
 
 def _properties_schema() -> dict[str, Any]:
@@ -219,9 +228,7 @@ def _explain(error: Any, instance: Any) -> Iterator[Violation]:
     if error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
-                yield Violation(
-                    pointer=f"{place}/{name}", rule="required", problem="is missing", advice="every event needs it"
-                )
+                yield Violation(pointer=f"{place}/{name}", rule="required", problem="is missing", advice="add it")
     elif error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         for position, key in enumerate(error.instance):
@@ -248,9 +255,13 @@ def _by_rule(error: Any, place: str, *, rule: str) -> Violation:
 
 
 def _type_name(value: object) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
+    if _is_nan_or_infinite(value):
         return "NaN or infinity"
     return _TYPE_NAMES[type(value)]
+
+
+def _is_nan_or_infinite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _at(instance: Any, path: Iterable[str | int]) -> Any:
@@ -268,10 +279,12 @@ def _place(instance: Any, path: Iterable[str | int]) -> str:
 def _advice_for_unknown(key: str, known: list[str]) -> str:
     """Name the field that was probably meant: ``eventName`` means ``event_name``."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+", "_", key).lower()
-    identifiers = list(load_schema("event")["properties"]["identifiers"]["properties"])
-    for candidates, prefix in ((known, ""), (identifiers, "identifiers.")):
-        alias = _ALIASES.get(plain)
-        meant = [alias] if alias in candidates else difflib.get_close_matches(plain, candidates, n=1)
-        if meant:
-            return f"did you mean '{prefix}{meant[0]}'?"
+    identifiers = load_schema("event")["properties"]["identifiers"]["properties"]
+    places = {name: f"identifiers.{name}" for name in identifiers} | {name: name for name in known}
+    exact = _ALIASES.get(plain, plain)
+    near = [exact] if exact in places else []
+    for candidates in (known, identifiers):
+        near = near or difflib.get_close_matches(plain, candidates, n=1)
+    if near:
+        return f"did you mean '{places[near[0]]}'?"
     return f"remove it; known are {', '.join(known)}"
