@@ -83,13 +83,17 @@ $(UV):
 	@$(PYTHON) -m venv .venv/uv-$(UV_VERSION)
 	@.venv/uv-$(UV_VERSION)/bin/pip install --quiet --no-cache-dir uv==$(UV_VERSION)
 
-# One environment per Airflow version, from the pins of that version.
-.venv/airflow-%/.ready: requirements/airflow-%.txt pyproject.toml | $(UV)
+# One environment per Airflow version, from the pins of that version, with the package itself in editable form.
+.venv/airflow-%/.ready: .venv/airflow-%/.pinned pyproject.toml
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
+	@touch $@
+
+.PRECIOUS: .venv/airflow-%/.pinned
+.venv/airflow-%/.pinned: requirements/airflow-%.txt | $(UV)
 	@echo "setting up: Airflow $*"
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(@D)
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
-	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
 .venv/check/.ready: requirements/check.txt | $(UV)
