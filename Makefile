@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 
-VERSIONS := 3.3 2.11
+VERSIONS := 3.3 3.2 3.1 3.0 2.11
 NEWEST := $(firstword $(VERSIONS))
 UV := .venv/uv-$(UV_VERSION)/bin/uv
 AIRFLOW := .venv/airflow-$(NEWEST)
@@ -69,7 +69,8 @@ bench: $(AIRFLOW)/.ready
 pins: $(UV)
 	@for version in $(VERSIONS); do \
 		$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --extra sandbox \
-			--group test --group types --constraint requirements/airflow-$$version.in pyproject.toml \
+			--group test $$(sed -n 's/^# uv: //p' requirements/airflow-$$version.in) \
+			requirements/airflow-$$version.in pyproject.toml \
 			--output-file requirements/airflow-$$version.txt || exit 1; \
 	done
 	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \

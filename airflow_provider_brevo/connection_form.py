@@ -113,16 +113,17 @@ def form_widgets() -> dict[str, Any]:
     """Return the extra fields as form fields, for Airflow before 3.2."""
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # noqa: PLC0415 # only the web server has it
     from wtforms import IntegerField, StringField  # noqa: PLC0415 # see above
-    from wtforms.validators import AnyOf, Optional  # noqa: PLC0415 # see above
+    from wtforms.validators import Optional, any_of  # noqa: PLC0415 # see above
 
-    # Only a few kinds of fields are allowed, and none for decimals or choices: those are texts, checked ones. The page
-    # holds the fields of all connection types at once, so each must be free to stay empty.
+    # Only a few kinds of fields are allowed, and none for decimals or choices: those are texts, checked ones. Airflow
+    # 3.1 makes a drop-down of any_of, by this name of it. The page of Airflow 2 holds the fields of all connection
+    # types at once, so each must be free to stay empty.
     return {
         field.name: (IntegerField if field.type == "integer" else StringField)(
             field.label,
             widget=BS3TextFieldWidget(),
             description=field.description,
-            validators=[Optional(), AnyOf(field.choices)] if field.choices else [Optional()],
+            validators=[Optional(), any_of(list(field.choices))] if field.choices else [Optional()],
         )
         for field in EXTRA_FIELDS
     }

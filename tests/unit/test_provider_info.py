@@ -8,10 +8,13 @@ import sys
 import pytest
 from airflow.providers_manager import ProvidersManager
 
-from airflow_provider_brevo import __version__, connection_form
+from airflow_provider_brevo import __version__, _compat, connection_form
 from airflow_provider_brevo.core.config import EXTRAS
 from airflow_provider_brevo.get_provider_info import get_provider_info
 from airflow_provider_brevo.hooks.brevo import BrevoHook
+
+VERSION = tuple(int(part) for part in _compat.airflow_version().split(".")[:2])
+AIRFLOW_3 = VERSION >= (3, 0)
 
 
 def test_the_declaration_fits_this_airflows_schema():
@@ -32,14 +35,53 @@ def test_airflow_finds_the_provider_and_its_connection_type():
     assert hook.connection_testable
 
 
-def test_the_form_has_its_fields_and_labels():
-    """Airflow shows our labels, hides what has no meaning, and knows every extra."""
+@pytest.mark.skipif(AIRFLOW_3, reason="the page of Airflow 2")
+def test_the_form_of_airflow_2_has_its_fields_and_labels():
+    """The page shows our labels, hides what has no meaning, knows every extra, and refuses a wrong choice."""
+    from werkzeug.datastructures import MultiDict  # noqa: PLC0415 # only Airflow 2 has it
+    from wtforms import Form  # noqa: PLC0415 # see above
+
     manager = ProvidersManager()
     behaviour = manager.field_behaviours["brevo"]
     assert behaviour["relabeling"] == connection_form.RELABELING
     assert behaviour["hidden_fields"] == connection_form.HIDDEN_FIELDS
-    widgets = {name for name in manager.connection_form_widgets if name.startswith("extra__brevo__")}
-    assert widgets == {f"extra__brevo__{name}" for name in EXTRAS}
+    widgets = manager.connection_form_widgets
+    assert [name for name in widgets if "__brevo__" in name] == [f"extra__brevo__{name}" for name in EXTRAS]
+    form = type("Page", (Form,), {name: widgets[f"extra__brevo__{name}"].field for name in EXTRAS})
+    assert form(MultiDict({"sending": ""})).validate()
+    assert form(MultiDict({"sending": "validate_only"})).validate()
+    assert not form(MultiDict({"sending": "perhaps"})).validate()
+
+
+FORM = """
+import json, sys
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+form = next(meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "brevo")
+print(form.model_dump_json())
+"""
+
+
+@pytest.mark.skipif(not AIRFLOW_3, reason="the pages of Airflow 3")
+def test_the_form_of_airflow_3_has_its_fields_and_labels():
+    """The pages get our labels, every extra with its label and description, and a drop-down where they have one."""
+    # In a process of its own, as the web server is one: what is asked first decides what it finds.
+    done = subprocess.run([sys.executable, "-c", FORM], capture_output=True, text=True, check=True)
+    form = json.loads(done.stdout.splitlines()[-1])
+    assert form["hook_name"] == "Brevo"
+    shown = form["standard_fields"]
+    for name, label in connection_form.RELABELING.items():
+        assert shown[name]["title"] == label
+        assert shown[name]["placeholder"] == connection_form.PLACEHOLDERS[name]
+    assert shown["port"]["hidden"]
+    assert shown["url_schema"]["hidden"]
+    assert list(form["extra_fields"]) == list(EXTRAS)
+    for field in connection_form.EXTRA_FIELDS:
+        param = form["extra_fields"][field.name]
+        assert param["schema"]["title"] == field.label
+        assert param["description"] == field.description
+        assert "null" in param["schema"]["type"]
+        if field.choices and VERSION >= (3, 1):
+            assert param["schema"]["enum"] == list(field.choices)
 
 
 def test_the_form_and_the_settings_know_the_same_extras():
