@@ -9,6 +9,7 @@
     │   ├── BrevoTemplateError          a template: the field that could not be rendered
     │   └── BrevoDeliveryError          the delivery that was asked for can't be promised here
     └── BrevoRequestError               a request was made, or tried
+        ├── BrevoTokenError             no OAuth token could be fetched: nothing was sent
         ├── BrevoTransportError         no complete answer came
         │   ├── BrevoConnectError       no connection: certainly not taken
         │   ├── BrevoTLSError           the certificate isn't trusted: certainly not taken
@@ -21,6 +22,7 @@
             │   ├── BrevoAuthenticationError        401
             │   │   ├── BrevoUnknownKeyError
             │   │   ├── BrevoMissingKeyError
+            │   │   ├── BrevoTokenRefusedError      no OAuth token for these credentials
             │   │   └── BrevoUnrecognisedIPError    another worker may be let in
             │   ├── BrevoAccessDeniedError          403
             │   │   └── BrevoRestrictedKeyError     valid key, not for this call
@@ -162,9 +164,9 @@ class BrevoRequestError(BrevoError):
     :cvar retry_later: a later try of the task, maybe on another worker, may succeed.
     """
 
-    uncertain: ClassVar[bool] = False
-    retry_here: ClassVar[bool] = False
-    retry_later: ClassVar[bool] = False
+    uncertain: bool = False
+    retry_here: bool = False
+    retry_later: bool = False
 
     attempts: int = 1
     """How many requests were made before this error was raised."""
@@ -175,6 +177,18 @@ class BrevoRequestError(BrevoError):
     def __str__(self) -> str:
         tried = f" (tried {self.attempts} times)" if self.attempts > 1 else ""
         return super().__str__() + tried
+
+
+class BrevoTokenError(BrevoRequestError):
+    """No OAuth token could be fetched for now, so nothing was sent.
+
+    :param can_pass: trying again may help.
+    """
+
+    def __init__(self, problem: str, *, advice: str, can_pass: bool) -> None:
+        super().__init__(problem, advice=advice)
+        self.retry_here = can_pass
+        self.retry_later = can_pass
 
 
 class BrevoTransportError(BrevoRequestError):
@@ -271,6 +285,12 @@ class BrevoMissingKeyError(BrevoAuthenticationError):
     """401: no key arrived at Brevo."""
 
     what = "No key arrived at Brevo"
+
+
+class BrevoTokenRefusedError(BrevoAuthenticationError):
+    """The token server refused the OAuth client: wrong id, secret or scope. Nothing was sent."""
+
+    what = "No OAuth token is given out for these credentials"
 
 
 class BrevoUnrecognisedIPError(BrevoAuthenticationError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_brevo.core.auth import ApiKey, OAuthClient
 from airflow_provider_brevo.core.rate_limit import seconds_until_reset
 from airflow_provider_brevo.core.redaction import clean_text
 from airflow_provider_brevo.exceptions import (
@@ -32,9 +33,8 @@ from airflow_provider_brevo.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from airflow_provider_brevo.core.auth import ApiKey
     from airflow_provider_brevo.core.transport import Answer
 
 _MAX_MESSAGE = 300
@@ -60,11 +60,12 @@ class Sent:
     """What was sent: needed to clean an answer of it, never shown."""
 
     body: bytes | None
-    auth: ApiKey
+    auth: ApiKey | OAuthClient
+    secrets: Collection[str]
 
     def clean(self, text: str, max_length: int) -> str:
         """Make a server's text fit for a log."""
-        return clean_text(text, sent=self.body, secrets=[self.auth.key], max_length=max_length)
+        return clean_text(text, sent=self.body, secrets=self.secrets, max_length=max_length)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -150,7 +151,7 @@ def _error(answer: Answer, sent: Sent) -> BrevoResponseError:
     return kind(status=status, code=code, message=message, advice=advice, retry_after=retry_after)
 
 
-def _authentication_kind(said: str, auth: ApiKey) -> tuple[type[BrevoResponseError], str]:
+def _authentication_kind(said: str, auth: ApiKey | OAuthClient) -> tuple[type[BrevoResponseError], str]:
     """Tell the kinds of 401 apart. Brevo gives them one code, so there is nothing but the text to go by."""
     if _names_resource(said):
         return BrevoRestrictedKeyError, "give the key this permission in Brevo, or use another key"
@@ -159,6 +160,8 @@ def _authentication_kind(said: str, auth: ApiKey) -> tuple[type[BrevoResponseErr
             BrevoUnrecognisedIPError,
             "let the address in at https://app.brevo.com/security/authorised_ips, or switch the list off there",
         )
+    if isinstance(auth, OAuthClient):
+        return BrevoAuthenticationError, "check in Brevo what the OAuth client may do, and the connection's oauth_scope"
     hint = auth.hint()
     hint = f" ({hint})" if hint else ""
     if "key not found" in said:

@@ -1,4 +1,4 @@
-"""Who we are to Brevo: the API key."""
+"""Who we are to Brevo: an API key, or an OAuth client."""
 
 from __future__ import annotations
 
@@ -43,3 +43,19 @@ class ApiKey:
         if self.key.startswith(_API_PREFIX):
             return "it looks cut off or masked: an API key is xkeysib-, 64 hex digits, - and 16 more characters"
         return "it does not look like an API key (xkeysib-…)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthClient:
+    """An OAuth 2.0 client, which gets its tokens by the grant ``client_credentials`` (RFC 6749, 4.4).
+
+    :param client_id: the client's id; it never appears in ``repr``.
+    :param client_secret: its secret; it never appears in ``repr``.
+    :param token_url: where tokens are fetched.
+    :param scope: the scope to ask for; ``None`` asks for none.
+    """
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    token_url: str
+    scope: str | None = None

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_brevo import __version__
 from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
-from airflow_provider_brevo.core.auth import SecretHeaders
+from airflow_provider_brevo.core.auth import OAuthClient, SecretHeaders
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
+from airflow_provider_brevo.core.tokens import Authenticator, KeyAuthenticator, TokenAuthenticator
 from airflow_provider_brevo.core.transport import Answer, RequestsTransport, Transport
 from airflow_provider_brevo.exceptions import BrevoRateLimitError, BrevoRequestError
 
@@ -25,6 +26,7 @@ DEFAULT_MAX_WAIT = 60.0
 """Seconds in all that one call may spend waiting for the rate limit."""
 
 _TOO_MANY_REQUESTS = 429
+_UNAUTHORIZED = 401
 
 _T = TypeVar("_T")
 
@@ -55,10 +57,17 @@ class BrevoClient:
         self._limiter = limiter or RateLimiter(requests_per_second=settings.requests_per_second)
         self._sleep = sleep
         self._jitter = jitter
+        user_agent = f"airflow-provider-brevo/{__version__} {user_agent}".strip()
         self._headers = {
             "accept": "application/json",
-            "User-Agent": f"airflow-provider-brevo/{__version__} {user_agent}".strip(),
+            "Content-Type": "application/json",
+            "User-Agent": user_agent,
         }
+        self._authenticator: Authenticator
+        if isinstance(settings.auth, OAuthClient):
+            self._authenticator = TokenAuthenticator(settings.auth, self._transport, user_agent=user_agent)
+        else:
+            self._authenticator = KeyAuthenticator(settings.auth)
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +117,7 @@ class BrevoClient:
         expect: Callable[[Answer, Sent], _T],
     ) -> _T:
         endpoint = f"{method} {path}"
-        sent = Sent(body=body, auth=self.settings.auth)
-        headers = SecretHeaders({**self._headers, **self.settings.auth.headers(), "Content-Type": "application/json"})
+        renewed = False
         waited = 0.0
         retries = 0
         requests_made = 0
@@ -119,8 +127,14 @@ class BrevoClient:
             )
             requests_made += 1
             try:
+                credentials = self._authenticator.headers()
+                headers = SecretHeaders({**self._headers, **credentials})
                 answer = self._transport.send(method, path, headers=headers, body=body)
                 self._limiter.learn(endpoint, answer.headers)
+                if answer.status == _UNAUTHORIZED and not renewed and self._authenticator.renew(credentials):
+                    renewed = True
+                    continue
+                sent = Sent(body=body, auth=self.settings.auth, secrets=self._authenticator.secrets())
                 return expect(answer, sent)
             except BrevoRequestError as error:
                 error.attempts = requests_made

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from airflow_provider_brevo.core.auth import ApiKey
+from airflow_provider_brevo.core.auth import ApiKey, OAuthClient
+from airflow_provider_brevo.core.hosts import DEFAULT_BASE_URL, KEY_LOOK, HostRules, is_loopback
 from airflow_provider_brevo.exceptions import BrevoSettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-DEFAULT_BASE_URL = "https://api.brevo.com/v3"
-"""Brevo's only base URL; there are no regional hosts."""
-
-_DEFAULT_PATH = "/v3"
-_BREVO_DOMAIN = "brevo.com"
+    from collections.abc import Collection
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds, for connecting and for each wait on the answer."""
@@ -47,13 +42,8 @@ EXTRAS = (
 )
 """Names of the connection extras that mean something here."""
 
-_HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-# Deliberately narrower than RFC 3986: what one URL parser takes for a user name or a path, another may take for a
-# host, and the key would follow the second one.
-_URL = re.compile(rf"(?P<scheme>https?)://{_HOST}(?::(?P<port>\d{{1,5}}))?(?P<path>(?:/[A-Za-z0-9._~-]*)*)", re.ASCII)
 _SECRET_NAME = re.compile(r"(?i)key|secret|token|passw|credential")
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
-_KEY_VALUE = re.compile(r"(?i)x(?:keysib|smtpsib)-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +60,7 @@ class BrevoSettings:
     :param ca_bundle: file or folder of trusted certificates; beats ``REQUESTS_CA_BUNDLE``.
     """
 
-    auth: ApiKey
+    auth: ApiKey | OAuthClient
     base_url: str = DEFAULT_BASE_URL
     sending: Sending = "on"
     timeout: float = DEFAULT_TIMEOUT
@@ -117,20 +107,24 @@ def read_settings(fields: ConnectionFields, *, allowed_hosts: Collection[str] = 
     :return: the settings, and warnings for the log (they hold no values).
     :raises BrevoSettingsError: something is wrong; the error lists all of it.
     """
-    reader = _Reader({k: v for k, v in (fields.extra or {}).items() if v is not None and v != ""})
+    reader = _Reader(fields.extra)
     problems = reader.problems
     reader.refuse_secrets()
 
     auth_type = reader.choice("auth_type", get_args(AuthType), "api_key")
+    hosts = HostRules(allowed_hosts, problems)
+    base_url = hosts.base_url(fields.host, fields.port, fields.schema)
+    scope, token_url = reader.text("oauth_scope"), hosts.token_url(reader.text("oauth_token_url"), base_url)
+    auth: ApiKey | OAuthClient
     if auth_type == "oauth":
-        problems.append("extra 'auth_type' is oauth, which this version does not support yet: use api_key")
-    key = _read_key(fields.password, problems)
-    base_url = _read_base_url(fields, allowed_hosts, problems)
+        auth = _read_oauth_client(fields, token_url, scope, problems)
+    else:
+        auth = _read_key(fields, problems)
     sending = reader.choice("sending", get_args(Sending), "on")
     timeout = reader.number("timeout", DEFAULT_TIMEOUT, unit="a number of seconds", at_most=_LONGEST_TIMEOUT)
     max_retries = reader.whole_number("max_retries", DEFAULT_MAX_RETRIES)
     requests_per_second = reader.number("requests_per_second", None, unit="a number of requests")
-    proxy = _read_proxy(reader.text("proxy"), base_url, problems)
+    proxy = hosts.proxy(reader.text("proxy"), base_url)
     ca_bundle = reader.text("ca_bundle")
     if ca_bundle and not os.path.exists(ca_bundle):  # noqa: PTH110 # Path.exists() raises for folders it may not enter
         problems.append("extra 'ca_bundle' names a file that this worker does not have")
@@ -143,7 +137,7 @@ def read_settings(fields: ConnectionFields, *, allowed_hosts: Collection[str] = 
         warnings.append(f"The Brevo connection has extras that mean nothing here: {names}.")
     return (
         BrevoSettings(
-            auth=ApiKey(key),
+            auth=auth,
             base_url=base_url,
             sending=sending,  # type: ignore[arg-type] # choice() lets only members of Sending through
             timeout=timeout,
@@ -156,33 +150,25 @@ def read_settings(fields: ConnectionFields, *, allowed_hosts: Collection[str] = 
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address can only mean this machine."""
-    host = host.strip("[]").lower()
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _shown(name: str) -> str | None:
     """Return an extra's name for a message, or ``None`` if somebody may have put a value there."""
-    return repr(name) if _NAME.fullmatch(name) and not _KEY_VALUE.search(name) else None
+    return repr(name) if _NAME.fullmatch(name) and not KEY_LOOK.search(name) else None
 
 
 class _Reader:
     """Reads typed values from extras and collects what is wrong with them. Values never enter a message."""
 
-    def __init__(self, extra: Mapping[str, Any]) -> None:
-        self.extra = extra
+    def __init__(self, extra: object) -> None:
         self.problems: list[str] = []
+        if not isinstance(extra, Mapping | None):
+            self.problems.append("the extra is no JSON object")
+        given = extra if isinstance(extra, Mapping) else {}
+        self.extra: dict[str, Any] = {str(k): v for k, v in given.items() if v is not None and v != ""}
 
     def refuse_secrets(self) -> None:
         for name, value in self.extra.items():
             named_so = name not in EXTRAS and _SECRET_NAME.search(name)
-            if named_so or _KEY_VALUE.search(f"{name} {value}"):
+            if named_so or KEY_LOOK.search(f"{name} {value}"):
                 self.problems.append(
                     f"the extras hold a secret ({_shown(name) or 'one'}), and extras are not encrypted in every place"
                     " they are shown: move it to the field 'API key' (password)"
@@ -234,85 +220,25 @@ def _as_float(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _read_key(password: str | None, problems: list[str]) -> str:
-    key = (password or "").strip()  # keys copied from a page often bring a line end along
-    if not key:
-        problems.append("the API key is missing: put it into the field 'API key' (password)")
-    elif not (key.isascii() and key.isprintable()) or " " in key:
+def _read_key(fields: ConnectionFields, problems: list[str]) -> ApiKey:
+    auth = ApiKey((fields.password or "").strip())  # keys copied from a page often bring a line end along
+    if not auth.key:
+        where = "it seems to be in the login: move" if KEY_LOOK.search(fields.login or "") else "put"
+        problems.append(f"the API key is missing: {where} it into the field 'API key' (password)")
+    elif not (auth.key.isascii() and auth.key.isprintable()) or " " in auth.key:
         problems.append("the API key holds blanks or characters that no key has: copy it again")
-    return key
+    return auth
 
 
-def _read_base_url(fields: ConnectionFields, allowed_hosts: Collection[str], problems: list[str]) -> str:
-    """Put the host, port and schema fields together to the base URL, and check that the key may go there."""
-    host = (fields.host or "").strip().rstrip("/")
-    path = (fields.schema or "").strip().strip("/")
-    if not host:
-        if path or fields.port:
-            problems.append("a port or schema is given without a host: give the whole base URL as host")
-        return DEFAULT_BASE_URL
-    match = _URL.fullmatch(_with_scheme(host))
-    if match is None:
-        problems.append(
-            "the base URL (host) is not of the form https://host[:port][/path]: no user, query or fragment is taken"
-        )
-        return DEFAULT_BASE_URL
-    if _KEY_VALUE.search(f"{host} {path}"):
-        problems.append(
-            "the base URL (host) or the field 'schema' holds a key: move it to the field 'API key' (password)"
-        )
-        return DEFAULT_BASE_URL
-    port = match["port"]
-    if fields.port is not None:
-        if port and int(port) != fields.port:
-            problems.append("the base URL (host) and the field 'port' name different ports")
-        port = str(fields.port)
-    if port and not 0 < int(port) < 65536:  # noqa: PLR2004 # the range of TCP ports
-        problems.append("the port of the base URL must be between 1 and 65535")
-    if path and match["path"].strip("/"):
-        problems.append("the base URL (host) and the field 'schema' both name a path")
-    path = "/".join(part for part in (match["path"].strip("/"), path) if part)
-    if not re.fullmatch(r"[A-Za-z0-9._~/-]*", path):
-        problems.append("the field 'schema' is no path of a base URL")
-        return DEFAULT_BASE_URL
-    name = match["host"].lower()
-    netloc = f"{name}:{port}" if port else name
-    _check_host(match["scheme"], name, netloc, allowed_hosts, problems)
-    return f"{match['scheme']}://{netloc}/{path}" if path else f"{match['scheme']}://{netloc}{_DEFAULT_PATH}"
-
-
-def _with_scheme(host: str) -> str:
-    if "://" in host:
-        return host
-    if host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"  # an IPv6 address, which Airflow takes out of its brackets in a URI
-    bare = re.match(_HOST, host)
-    return f"{'http' if bare and is_loopback(bare['host']) else 'https'}://{host}"
-
-
-def _check_host(scheme: str, name: str, netloc: str, allowed_hosts: Collection[str], problems: list[str]) -> None:
-    if is_loopback(name):
-        return
-    allowed = {host.strip().lower() for host in allowed_hosts}
-    if name != _BREVO_DOMAIN and not name.endswith("." + _BREVO_DOMAIN) and not allowed & {name, netloc}:
-        problems.append(
-            f"the connection's host may not be given the key: use {DEFAULT_BASE_URL}, or ask an administrator to list"
-            " the host in Airflow's configuration, [brevo] allowed_hosts"
-        )
-    if scheme != "https":
-        problems.append("the base URL must be https, since http would show the key to the network between")
-
-
-def _read_proxy(proxy: str | None, base_url: str, problems: list[str]) -> str | None:
-    if proxy is None:
-        return None
-    match = _URL.fullmatch(proxy.strip().rstrip("/"))
-    if match is None:
-        problems.append(
-            "extra 'proxy' is not of the form http://host:port: a user and password for it belong into the worker's"
-            " environment (HTTPS_PROXY)"
-        )
-        return None
-    if base_url.startswith("http://") and not is_loopback(match["host"]):
-        problems.append("extra 'proxy' would carry the key unencrypted away from this machine: use an https base URL")
-    return proxy.strip().rstrip("/")
+def _read_oauth_client(fields: ConnectionFields, token_url: str, scope: str | None, problems: list[str]) -> OAuthClient:
+    client = OAuthClient(
+        client_id=(fields.login or "").strip(),
+        client_secret=(fields.password or "").strip(),
+        token_url=token_url,
+        scope=scope,
+    )
+    if not client.client_id:
+        problems.append("the OAuth client ID is missing: put it into the field 'OAuth client ID' (login)")
+    if not client.client_secret:
+        problems.append("the OAuth client secret is missing: put it into the field of the API key (password)")
+    return client

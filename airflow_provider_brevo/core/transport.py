@@ -10,11 +10,13 @@ import ssl
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
+from airflow_provider_brevo.core.hosts import is_loopback
 from airflow_provider_brevo.exceptions import (
     BrevoConnectError,
     BrevoConnectionLostError,
@@ -57,7 +59,7 @@ class Transport(Protocol):
         """Send one request.
 
         :param method: HTTP method.
-        :param path: path below the base URL, starting with ``/``.
+        :param path: path below the base URL, starting with ``/``, or a whole URL.
         :param headers: all headers.
         :param body: the body, or ``None``.
         :raises BrevoTransportError: no complete answer came.
@@ -89,29 +91,27 @@ class RequestsTransport:
         # only kind that REQUESTS_CA_BUNDLE doesn't override (psf/requests 6695).
         environment = self._session.merge_environment_settings(self._base_url, {}, None, None, None)
         self._verify = settings.ca_bundle or environment["verify"] or True
-        self._proxies: dict[str, str] = {}
-        if settings.proxy:
-            self._proxies = {"http": settings.proxy, "https": settings.proxy}
-        elif not settings.is_loopback:
-            self._proxies = dict(environment["proxies"])
+        self._proxy = settings.proxy
+        self._proxies_by_host: dict[str, dict[str, str]] = {}
 
     def send(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Send one request and read the whole answer.
 
         :param method: HTTP method.
-        :param path: path below the base URL, starting with ``/``.
+        :param path: path below the base URL, starting with ``/``, or a whole URL.
         :param headers: all headers.
         :param body: the body, or ``None``.
         :raises BrevoTransportError: no complete answer came.
         """
+        url = self._base_url + path if path.startswith("/") else path
         # Prepared without the session, which would add an Authorization header from .netrc (psf/requests 3929).
-        request = requests.Request(method, self._base_url + path, headers=headers, data=body).prepare()
+        request = requests.Request(method, url, headers=headers, data=body).prepare()
         try:
             response = self._session.send(
                 request,
                 timeout=(self._timeout, self._timeout),
                 verify=self._verify,
-                proxies=self._proxies,
+                proxies=self._proxies_for(url),
                 cert=None,
                 allow_redirects=False,
                 stream=True,
@@ -136,6 +136,18 @@ class RequestsTransport:
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        host = urlsplit(url).hostname or ""
+        if host not in self._proxies_by_host:
+            if self._proxy:
+                proxies = {"http": self._proxy, "https": self._proxy}
+            elif is_loopback(host):
+                proxies = {}
+            else:
+                proxies = dict(self._session.merge_environment_settings(url, {}, None, None, None)["proxies"])
+            self._proxies_by_host[host] = proxies
+        return self._proxies_by_host[host]
 
     def _translate(self, chain: list[BaseException]) -> BrevoTransportError:  # noqa: PLR0911 # a table
         host, seconds = self._host, f"{self._timeout:g} s"

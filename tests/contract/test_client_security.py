@@ -223,7 +223,7 @@ def test_cookies_are_not_kept(clients):
         ({"host": "https://gateway.example.com/v3"}, "may not be given the key"),
         ({"host": "https://api.brevo.com.example.com/v3"}, "may not be given the key"),
         ({"host": "https://somebody:xkeysib-1@api.brevo.com/v3"}, "no user"),
-        ({"host": "https://api.brevo.com/v3?api-key=xkeysib-1"}, "no user, query"),
+        ({"host": "https://api.brevo.com/v3?api-key=xkeysib-1"}, "no user, key, query"),
         ({"extra": {"api_key": "xkeysib-1"}}, "extras hold a secret"),
         ({"extra": {"note": "xkeysib-1"}}, "extras hold a secret"),
     ],

@@ -15,6 +15,7 @@ from airflow_provider_brevo.exceptions import (
     BrevoResponseError,
     BrevoSettingsError,
     BrevoTemplateError,
+    BrevoTokenError,
     BrevoUnknownKeyError,
     Violation,
 )
@@ -48,7 +49,8 @@ def _example(cls):
         return cls([Violation(pointer="/event_name", rule="name", problem="must be short", advice="rename it")])
     if cls is BrevoTemplateError:
         return cls("/event_name", "names 'x', which is not defined", advice="correct the name")
-    return cls("Something is wrong", advice="do something")
+    more = {"can_pass": True} if cls is BrevoTokenError else {}
+    return cls("Something is wrong", advice="do something", **more)
 
 
 def test_tree_in_docstring_is_the_real_tree():

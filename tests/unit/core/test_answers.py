@@ -18,7 +18,7 @@ EVENT = {
     "identifiers": {"email_id": "jane.doe@example.com"},
     "p": ["Key not found", "IP address"],
 }
-SENT = Sent(body=json.dumps(EVENT).encode(), auth=ApiKey(KEY))
+SENT = Sent(body=json.dumps(EVENT).encode(), auth=ApiKey(KEY), secrets=[KEY])
 
 
 def answer(status, body=b"", **headers):
@@ -156,7 +156,7 @@ def test_403_that_names_a_resource_is_a_restricted_key():
 )
 def test_refused_key_is_looked_at(message, key, hint):
     """A key that is refused and looks wrong gets a hint, and is not shown."""
-    error = error_of(answer(401, {"message": message}), sent=Sent(body=None, auth=ApiKey(key)))
+    error = error_of(answer(401, {"message": message}), sent=Sent(body=None, auth=ApiKey(key), secrets=[key]))
 
     assert ("(it " in error.advice) == (hint is not None)
     assert (hint or "") in error.advice
