@@ -80,7 +80,7 @@ EXTRA_FIELDS = (
     ExtraField(
         name="requests_per_second",
         label="Requests per second",
-        description="A ceiling for each worker process. Default: none but Brevo's own limits.",
+        description="A ceiling for each task that runs. Default: none but Brevo's own limits.",
         type="number",
     ),
     ExtraField(

@@ -42,7 +42,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _E = TypeVar("_E", bound="BrevoError")
 
@@ -146,7 +146,21 @@ class BrevoTemplateError(BrevoUsageError):
 
     def __init__(self, field: str, problem: str, *, advice: str) -> None:
         self.field = field
+        self.further: tuple[BrevoTemplateError, ...] = ()
         super().__init__(f"{field} {problem}", advice=advice)
+
+    @classmethod
+    def of_all(cls, errors: Sequence[BrevoTemplateError]) -> BrevoTemplateError:
+        """Return the first of several errors, with the others in ``further`` and in its message.
+
+        :param errors: at least one.
+        """
+        first = errors[0]
+        first.further = tuple(errors[1:])
+        return first
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(str(error) for error in self.further)])
 
 
 class BrevoDeliveryError(BrevoUsageError):

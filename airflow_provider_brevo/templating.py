@@ -18,13 +18,16 @@ from jinja2.exceptions import SecurityError, UndefinedError
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.sandbox import SandboxedEnvironment
 
+from airflow_provider_brevo.core.payload import pointer
 from airflow_provider_brevo.exceptions import BrevoTemplateError
 
 if TYPE_CHECKING:
     from jinja2.compiler import Frame
 
-_MARKERS = ("{{", "{%", "{#")
 _MASK = "***"
+_NO_ELSE = "else"
+_WRONG_VALUES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What expressions raise that don't fit their values: the same at every try, and with a text that may quote them."""
 
 
 class TypedTemplates:
@@ -37,8 +40,18 @@ class TypedTemplates:
         # An overlay keeps the class, and with it the sandbox.
         self._environment = environment.overlay(undefined=_NamedUndefined)
         self._environment.code_generator_class = _TypedCodeGenerator
+        starts = (environment.variable_start_string, environment.block_start_string, environment.comment_start_string)
+        prefixes = (environment.line_statement_prefix, environment.line_comment_prefix)
+        self._markers = (*starts, *(prefix for prefix in prefixes if prefix))
         # What macros and {% set %} blocks join their parts by.
         self._environment.concat = _join  # type: ignore[method-assign] # Jinja's own is typed for text alone
+
+    def are_in(self, text: str) -> bool:
+        """Tell whether a text holds anything for Jinja to do. Whatever doesn't costs nothing.
+
+        :param text: a text that may be a template.
+        """
+        return any(marker in text for marker in self._markers)
 
     def render(self, source: str, context: Mapping[str, Any], *, field: str) -> Any:
         """Render one template.
@@ -52,8 +65,14 @@ class TypedTemplates:
         """
         try:
             value = _plain(self._render(source, context))
-        except (SecurityError, TemplateError) as error:
+        except TemplateError as error:
             failure = _template_error(error, source, field)
+        except _WRONG_VALUES as error:
+            failure = BrevoTemplateError(
+                field,
+                f"can't be computed ({type(error).__name__})",
+                advice="check the expression against the values it works on",
+            )
         except Exception as error:
             error.add_note(f"While rendering the template {field} of the Brevo event.")
             raise
@@ -103,33 +122,71 @@ class TypedTemplateFields:
         :param context: Airflow's context.
         :param jinja_env: Airflow's environment; where it isn't sandboxed, a sandboxed one takes its place.
         :param seen_oids: ids of values that are data already: what mapped tasks got from XCom.
-        :raises BrevoTemplateError: a template is not valid, or names something that isn't defined.
+        :raises BrevoTemplateError: templates that are not valid, or name something that isn't defined.
         """
         field = next((name for name in self.template_fields if getattr(self, name, None) is content), None)
-        templates = TypedTemplates(self._sandboxed(jinja_env))
+        rendered, errors = self._render_field(field, content, context, jinja_env, seen_oids)
+        if errors:
+            raise BrevoTemplateError.of_all(errors)
+        return rendered
 
-        def other(value: Any) -> Any:
-            # XComArgs, object storage paths, objects with template fields of their own: all as Airflow does it.
-            parent: Any = super(TypedTemplateFields, self)
-            return parent.render_template(value, context, jinja_env, seen_oids)
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Environment, seen_oids: set[int]
+    ) -> None:
+        """Render all fields, and report all errors at once.
 
-        def render(value: Any, place: str) -> Any:
+        Airflow's own method stops at the first error and logs the field as the DAG's author wrote it, which may be with
+        the address of a contact. It also calls fields that are functions, past :meth:`render_template`.
+        """
+        if parent is not self:
+            base: Any = super()
+            base._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)  # noqa: SLF001 # ours
+            return
+        errors: list[BrevoTemplateError] = []
+        for field in template_fields:
+            content = getattr(self, field)
+            if content is not None:
+                rendered, found = self._render_field(field, content, context, jinja_env, seen_oids)
+                setattr(self, field, rendered)
+                errors += found
+        if errors:
+            raise BrevoTemplateError.of_all(errors)
+
+    def _render_field(  # noqa: C901 # one small function for one kind of value each would say less
+        self, field: str | None, content: Any, context: Any, jinja_env: Environment | None, seen_oids: set[int] | None
+    ) -> tuple[Any, list[BrevoTemplateError]]:
+        environment = self._sandboxed(jinja_env)
+        templates = TypedTemplates(environment)
+        errors: list[BrevoTemplateError] = []
+
+        def render(value: Any, place: str) -> Any:  # noqa: PLR0911 # one line a type reads best
             if (seen_oids is not None and id(value) in seen_oids) or isinstance(value, Masked):
                 return value
             if isinstance(value, str):
-                has_template = any(marker in value for marker in _MARKERS)
-                return templates.render(value, context, field=place) if has_template else value
+                if not templates.are_in(value):
+                    return value
+                try:
+                    return templates.render(value, context, field=place)
+                except BrevoTemplateError as error:
+                    errors.append(error)
+                    return None
             if isinstance(value, Mapping):
-                return {key: render(inner, f"{place}/{key}") for key, inner in value.items()}
+                return {key: render(inner, pointer(place, key, at)) for at, (key, inner) in enumerate(value.items())}
             if type(value) in {list, tuple}:
                 return type(value)(render(inner, f"{place}/{index}") for index, inner in enumerate(value))
-            return other(value)
+            # XComArgs, object storage paths, objects with template fields of their own: all as Airflow does it.
+            base: Any = super(TypedTemplateFields, self)
+            return base.render_template(value, context, jinja_env, seen_oids)
 
-        is_data = field is not None and _comes_from_xcom(self, field, content, context)
-        rendered = content if is_data else render(content, f"/{field or 'template'}")
+        if callable(content):
+            rendered = content(context=context, jinja_env=jinja_env)
+        elif field is not None and _comes_from_xcom(self, field, content, context):
+            rendered = content
+        else:
+            rendered = render(content, f"/{field or 'template'}")
         if field in self.masked_fields and rendered is not None and not isinstance(rendered, Masked):
-            return Masked(rendered)
-        return rendered
+            rendered = Masked(rendered)
+        return rendered, errors
 
     def _sandboxed(self, jinja_env: Environment | None) -> SandboxedEnvironment:
         operator: Any = self
@@ -220,6 +277,14 @@ class _TypedCodeGenerator(NativeCodeGenerator):
         self.visit(nodes.Output([nodes.TemplateData("")]).set_lineno(node.lineno), frame)
         super().visit_For(node, frame)
 
+    def visit_CondExpr(self, node: nodes.CondExpr, frame: Frame) -> None:  # noqa: N802 # named by Jinja
+        # Without else, Jinja makes an undefined value of a kind that doesn't fail.
+        if node.expr2 is None:
+            undefined = nodes.EnvironmentAttribute("undefined")
+            name = nodes.Keyword("name", nodes.Const(_NO_ELSE))
+            node.expr2 = nodes.Call(undefined, [], [name], None, None)
+        super().visit_CondExpr(node, frame)
+
 
 class _NamedUndefined(StrictUndefined):
     """Fails wherever it is used, with nothing but the name in the message: Jinja's own messages may quote values."""
@@ -228,7 +293,7 @@ class _NamedUndefined(StrictUndefined):
 
     @property
     def _undefined_message(self) -> str:
-        return str(self._undefined_name)
+        return f"{self._undefined_name}{' of None' if self._undefined_obj is None else ''}"
 
     def as_error(self) -> TemplateError:
         """Return the error that using the value would raise."""
@@ -258,18 +323,27 @@ def _template_error(error: TemplateError, source: str, field: str) -> BrevoTempl
     said = error.message or ""
     if isinstance(error, TemplateSyntaxError):
         return BrevoTemplateError(field, f"is no valid template: {said.rstrip('.')}", advice="correct the Jinja syntax")
+    name = said.removesuffix(" of None")
+    if name == _NO_ELSE:
+        return BrevoTemplateError(
+            field, "has an 'if' without 'else' that was not met", advice="say what else: {{ value if test else none }}"
+        )
     # A name that isn't written in the template was looked up by a value, so it may be one.
-    name = f" '{said}'" if re.fullmatch(r"\w+", said) and said in source else ""
+    shown = f" '{name}'" if re.fullmatch(r"\w+", name) and name in source else " something"
     if isinstance(error, SecurityError):
         return BrevoTemplateError(
+            field, f"reaches for{shown}, which templates may not touch", advice="compute the value in a task"
+        )
+    if isinstance(error, UndefinedError) and said.endswith(" of None"):
+        return BrevoTemplateError(
             field,
-            f"reaches for{name or ' something'}, which templates may not touch",
-            advice="compute the value in a task",
+            f"looks{shown} up in None",
+            advice="check that the task it is pulled from ran, and returned something",
         )
     if isinstance(error, UndefinedError):
         return BrevoTemplateError(
             field,
-            f"names{name or ' something'}, which is not defined",
+            f"names{shown}, which is not defined",
             advice="correct the name, or give a value for the case that it is missing: {{ name | default(none) }}",
         )
     return BrevoTemplateError(field, f"failed with {type(error).__name__}", advice="correct the template")

@@ -51,7 +51,7 @@ _BY_STATUS: dict[int, tuple[type[BrevoResponseError], str]] = {
     405: (BrevoMethodNotAllowedError, _CHECK_BASE_URL),
     408: (BrevoServerError, "the event may have been taken all the same; " + _TRY_LATER),
     413: (BrevoPayloadTooLargeError, "send fewer or shorter properties"),
-    429: (BrevoRateLimitError, "wait, run fewer of these tasks at once, or set requests_per_second"),
+    429: (BrevoRateLimitError, "wait, or run fewer of these tasks at once: a pool bounds them"),
 }
 
 

@@ -120,6 +120,7 @@ class BrevoClient:
         renewed = False
         waited = 0.0
         retries = 0
+        throttled = 0
         requests_made = 0
         while True:
             waited += self._wait_for_limit(
@@ -138,11 +139,14 @@ class BrevoClient:
                 return expect(answer, sent)
             except BrevoRequestError as error:
                 error.attempts = requests_made
-                pause = pause_before_retry(error, policy, retries=retries, waited=waited, jitter=self._jitter())
+                pause = pause_before_retry(
+                    error, policy, retries=retries, throttled=throttled, waited=waited, jitter=self._jitter()
+                )
                 if pause is None:
                     raise
                 if isinstance(error, BrevoRateLimitError):
                     waited += pause
+                    throttled += 1
                 else:
                     retries += 1
             self._sleep(pause)
@@ -152,7 +156,8 @@ class BrevoClient:
         if wait > at_most:
             error = BrevoRateLimitError(
                 status=_TOO_MANY_REQUESTS,
-                advice=f"Brevo's limit is renewed in {wait:.0f} s, longer than this call may wait",
+                advice=f"the next request is due in {wait:.0f} s, by Brevo's limit or the connection's"
+                " requests_per_second, which is longer than this call may wait",
                 retry_after=wait,
             )
             error.attempts = requests_made

@@ -20,7 +20,7 @@ _TOKEN_PATH = "/realms/partner/oauth/token"  # noqa: S105 # a path
 _BREVO_DOMAIN = "brevo.com"
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])"
+_HOST = rf"(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\])"
 # Deliberately narrower than RFC 3986: what one URL parser takes for a user name or a path, another may take for a
 # host, and the key would follow the second one.
 _URL = re.compile(
@@ -57,6 +57,7 @@ class HostRules:
     def __init__(self, allowed_hosts: Collection[str], problems: list[str]) -> None:
         self._allowed = {_normalised(host) for host in allowed_hosts}
         self._problems = problems
+        self._any_http = False
 
     def base_url(self, host: str | None, port: int | None, schema: str | None) -> str:
         """Put host, port and schema together to the base URL.
@@ -81,12 +82,14 @@ class HostRules:
                 " taken"
             )
             return DEFAULT_BASE_URL
+        if scheme and match["scheme"].lower() != scheme:
+            self._problems.append("the base URL (host) and the field 'schema' name different schemes")
         if match["port"] and port is not None and int(match["port"]) != port:
             self._problems.append("the base URL (host) and the field 'port' name different ports")
         if match["path"].strip("/") and path:
             self._problems.append("the base URL (host) and the field 'schema' both name a path")
         path = match["path"].strip("/") or path
-        if path.endswith("/events"):
+        if path.split("/")[-1] == "events":
             self._problems.append("the base URL (host) ends before /events: https://api.brevo.com/v3")
         netloc = self._check("base URL (host)", match, str(port) if port is not None else match["port"])
         return f"{match['scheme'].lower()}://{netloc}/{path or _DEFAULT_PATH}"
@@ -108,7 +111,7 @@ class HostRules:
         return f"{match['scheme'].lower()}://{netloc}{match['path']}"
 
     def proxy(self, url: str | None, base_url: str) -> str | None:
-        """Check an HTTP proxy.
+        """Check an HTTP proxy, after the URLs that are reached through it.
 
         :param url: what the connection names, if anything.
         :param base_url: the connection's base URL.
@@ -122,9 +125,9 @@ class HostRules:
                 " environment (HTTPS_PROXY)"
             )
             return None
-        if base_url.startswith("http://") and not is_loopback(match["host"]):
+        if (self._any_http or base_url.startswith("http://")) and not is_loopback(match["host"]):
             self._problems.append(
-                "extra 'proxy' would carry the key unencrypted away from this machine: use an https base URL"
+                "extra 'proxy' would carry the key unencrypted away from this machine: use https URLs"
             )
         return url.strip().rstrip("/")
 
@@ -134,10 +137,11 @@ class HostRules:
         netloc = f"{name}:{port}" if port else name
         if port and not 0 < int(port) < 65536:  # noqa: PLR2004 # the range of TCP ports
             self._problems.append(f"the port of the {what} must be between 1 and 65535")
+        self._any_http |= match["scheme"].lower() != "https"
         if is_loopback(name):
             return netloc
         is_brevo = name == _BREVO_DOMAIN or name.endswith("." + _BREVO_DOMAIN)
-        if not is_brevo and not self._allowed & {name, _normalised(netloc)}:
+        if not is_brevo and not self._allowed & {name, f"{name}:{int(port or 443)}"}:
             self._problems.append(
                 f"the host of the {what} may not be given the key: use {DEFAULT_BASE_URL}, or ask an administrator to"
                 " list the host in Airflow's configuration, [brevo] allowed_hosts"
@@ -157,5 +161,5 @@ def _with_scheme(host: str, scheme: str | None) -> str:
 
 
 def _normalised(host: str) -> str:
-    """Bring an allowed host to the form in which hosts are compared: no scheme, no slash, no port that goes unsaid."""
-    return host.strip().lower().removeprefix("https://").rstrip("/").removesuffix(":443")
+    """Bring an allowed host to the form in which hosts are compared: no scheme, no slash."""
+    return host.strip().lower().removeprefix("https://").rstrip("/")

@@ -27,7 +27,7 @@ _BELOW_MICROSECONDS = frozenset({"ns", "ps", "fs", "as"})
 """Units of numpy's datetime64 that Python's datetime can't hold."""
 
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
 _TEXT_IDENTIFIERS = frozenset({"email_id", "ext_id", "phone_id", "whatsapp_id", "landline_number_id"})
 _OBJECT_IDENTIFIERS = frozenset({"id", "ext_id"})
@@ -302,10 +302,10 @@ def _advice_for(value: object) -> str:
         return "decode it to text"
     if isinstance(value, set | frozenset):
         return "send sorted(value)"
-    if isinstance(value, Iterator):
-        return "make it a list: list(value), or `| list` in a template"
     if isinstance(value, time | timedelta):
         return "send it as text, or as a number of seconds"
     if hasattr(value, "tolist") and hasattr(value, "__len__"):
         return "send value.tolist()"
+    if isinstance(value, Iterable):
+        return "make it a list: list(value), or `| list` in a template"
     return "send text, a number, a boolean, a date, a list or a dict"

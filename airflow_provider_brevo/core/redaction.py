@@ -6,9 +6,11 @@ that more people can read than the data. Whole short values and pieces of long o
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +23,9 @@ _MAX_READ = 4_000
 """Characters of a server's text that are looked at."""
 
 # Personal data and keys by their look, whatever the payload was: an earlier request's, another encoding's.
-_BY_LOOK = re.compile(r"[^\s\"'<>:,;()]+@[^\s\"'<>:,;()]+|\+?\d{7,}|x(?:keysib|smtpsib)-\S*|(?i:bearer)\s+\S+")
+_BY_LOOK = re.compile(
+    r"[^\s\"'<>:,;()]+@[^\s\"'<>:,;()]+|\+?\d(?:[ ()/-]{0,2}\d){6,}|x(?:keysib|smtpsib)-\S*|(?i:bearer)\s+\S+"
+)
 
 
 def clean_text(text: str, *, sent: bytes | None, secrets: Iterable[str], max_length: int) -> str:
@@ -32,7 +36,8 @@ def clean_text(text: str, *, sent: bytes | None, secrets: Iterable[str], max_len
     :param secrets: keys and tokens that were sent along.
     :param max_length: characters to keep.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_READ]).split())
+    text = unquote(html.unescape(text[:_MAX_READ]))
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     values = sorted({value for value in (*secrets, *_sent_values(sent)) if value.strip()}, key=len, reverse=True)
     line = _mask_values(line, values)
     return line if len(line) <= max_length else line[: max_length - 1] + "…"
@@ -50,7 +55,7 @@ def _mask_values(line: str, values: list[str]) -> str:
             hidden.update(origin[start : start + _PIECE])
     line = re.sub("\0+", _MASK, "".join("\0" if place in hidden else char for place, char in enumerate(line)))
     if short := [re.escape(value) for value in values if len(value) < _PIECE]:
-        line = re.sub(rf"(?<!\w)(?:{'|'.join(short)})(?!\w)", _MASK, line, flags=re.IGNORECASE)
+        line = re.sub(rf"(?<![^\W_])(?:{'|'.join(short)})(?![^\W_])", _MASK, line, flags=re.IGNORECASE)
     return line
 
 

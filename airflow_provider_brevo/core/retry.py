@@ -12,8 +12,6 @@ Delivery = Literal["at_least_once", "at_most_once"]
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
-_SHORTEST_PAUSE = 0.1
-"""Seconds, where the server advises none at all: bounds how many requests fit into ``max_wait``."""
 _SPREAD = 0.5
 """Seconds at most added to the server's advice, so that many tasks that were told the same don't come back at once."""
 
@@ -33,7 +31,7 @@ class RetryPolicy:
 
 
 def pause_before_retry(
-    error: BrevoRequestError, policy: RetryPolicy, *, retries: int, waited: float, jitter: float
+    error: BrevoRequestError, policy: RetryPolicy, *, retries: int, throttled: int = 0, waited: float, jitter: float
 ) -> float | None:
     """Decide what to do after an error.
 
@@ -42,16 +40,19 @@ def pause_before_retry(
     :param error: what happened.
     :param policy: the bounds.
     :param retries: retries made so far, those for the rate limit not counted.
+    :param throttled: retries for the rate limit made so far.
     :param waited: seconds spent waiting for the rate limit so far.
     :param jitter: a random number from 0 to 1.
     :return: seconds to wait before the next request, or ``None`` to give up.
     """
     if not error.retry_here or (error.uncertain and policy.delivery == "at_most_once"):
         return None
-    backoff = min(_FIRST_PAUSE * 2.0 ** min(retries, 10), _LONGEST_PAUSE) * (0.5 + jitter / 2)
+    limited = isinstance(error, BrevoRateLimitError)
+    backoff = min(_FIRST_PAUSE * 2.0 ** min(throttled if limited else retries, 10), _LONGEST_PAUSE) * (0.5 + jitter / 2)
     advised = error.retry_after
-    pause = backoff if advised is None else max(advised, _SHORTEST_PAUSE) + jitter * _SPREAD
-    if isinstance(error, BrevoRateLimitError):
+    # Advice below a second is no help if it doesn't: then our own backoff counts.
+    pause = backoff if advised is None or advised < _FIRST_PAUSE else advised + jitter * _SPREAD
+    if limited:
         return pause if waited + pause <= policy.max_wait else None
     if retries >= policy.max_retries or (advised is not None and advised > policy.max_wait):
         return None

@@ -164,7 +164,7 @@ class RequestsTransport:
             )
         if has(urllib3.exceptions.NameResolutionError):
             return BrevoConnectError(f"The host name of {host} can't be resolved", advice=_CHECK_NETWORK)
-        if has(urllib3.exceptions.NewConnectionError):
+        if has(urllib3.exceptions.NewConnectionError, requests.exceptions.InvalidURL):
             return BrevoConnectError(f"{host} can't be reached", advice=_CHECK_NETWORK)
         # After the two above, which urllib3 derives from the connect timeout.
         if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):

@@ -237,7 +237,7 @@ def _explain(error: Any, instance: Any) -> Iterator[Violation]:
                     pointer=pointer(place, key, position),
                     rule="unknown-field",
                     problem="is no field that Brevo knows",
-                    advice=_advice_for_unknown(key, known),
+                    advice=_advice_for_unknown(key, error.schema["properties"]),
                 )
     elif "propertyNames" in list(error.absolute_schema_path)[-3:]:
         # The path leads to the object; the name that breaks the rule is what the error calls the instance.
@@ -276,10 +276,10 @@ def _place(instance: Any, path: Iterable[str | int]) -> str:
     return place
 
 
-def _advice_for_unknown(key: str, known: list[str]) -> str:
+def _advice_for_unknown(key: str, known: Mapping[str, Any]) -> str:
     """Name the field that was probably meant: ``eventName`` means ``event_name``."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+", "_", key).lower()
-    identifiers = load_schema("event")["properties"]["identifiers"]["properties"]
+    identifiers = known.get("identifiers", {}).get("properties", {})
     places = {name: f"identifiers.{name}" for name in identifiers} | {name: name for name in known}
     exact = _ALIASES.get(plain, plain)
     near = [exact] if exact in places else []

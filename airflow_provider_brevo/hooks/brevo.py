@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_brevo import _compat, connection_form
 from airflow_provider_brevo.core.client import DEFAULT_MAX_WAIT, BrevoClient
@@ -65,8 +65,16 @@ class BrevoHook(BaseHook):
 
     @cached_property
     def _client(self) -> BrevoClient:
+        settings, warnings = read_settings(self._connection_fields(), allowed_hosts=_compat.allowed_hosts())
+        for warning in warnings:
+            self.log.warning(warning)
+        return BrevoClient(settings, user_agent=f"apache-airflow/{_compat.airflow_version()}")
+
+    def _connection_fields(self) -> ConnectionFields:
+        # A frame of its own: Airflow's connection shows its password in `repr`, and must not be a local variable where
+        # an error may be raised.
         connection = self.get_connection(self.brevo_conn_id)
-        fields = ConnectionFields(
+        return ConnectionFields(
             password=connection.password,
             login=connection.login,
             host=connection.host,
@@ -74,10 +82,24 @@ class BrevoHook(BaseHook):
             schema=connection.schema,
             extra=connection.extra_dejson,
         )
-        settings, warnings = read_settings(fields, allowed_hosts=_compat.allowed_hosts())
-        for warning in warnings:
-            self.log.warning(warning)
-        return BrevoClient(settings, user_agent=f"apache-airflow/{_compat.airflow_version()}")
+
+    @property
+    def sends(self) -> bool:
+        """Whether the connection's extra ``sending`` lets events be sent at all.
+
+        :raises BrevoSettingsError: the connection's fields can't be used.
+        """
+        return self.get_conn().settings.sending == "on"
+
+    def prepare_event(self, event: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:
+        """Convert and check one event, and send nothing.
+
+        :param event: its fields, as in :meth:`create_event`.
+        :param validate: check the rules of the Events API.
+        :return: the event as it would be sent.
+        :raises BrevoInvalidEventError: the event breaks rules; the error lists all of them.
+        """
+        return prepare_event(event, timezone=_compat.default_timezone(), validate=validate)
 
     def create_event(
         self,
@@ -102,11 +124,10 @@ class BrevoHook(BaseHook):
         :raises BrevoSettingsError: the connection's fields can't be used.
         :raises BrevoRequestError: Brevo didn't take it, or not surely: its ``uncertain`` tells which.
         """
-        client = self.get_conn()
-        prepared = prepare_event(event, timezone=_compat.default_timezone(), validate=validate)
-        if validate_only or client.settings.sending == "validate_only":
+        prepared = self.prepare_event(event, validate=validate)
+        if validate_only or not self.sends:
             return False
-        client.create_event(prepared, delivery=delivery, max_wait=max_wait)
+        self.get_conn().create_event(prepared, delivery=delivery, max_wait=max_wait)
         return True
 
     def test_connection(self) -> tuple[bool, str]:
@@ -120,6 +141,8 @@ class BrevoHook(BaseHook):
         try:
             client = self.get_conn()
             account = client.get_account(max_retries=0, max_wait=0)
+        except AirflowNotFoundException:
+            return False, f"There is no connection with the id {self.brevo_conn_id}."
         except BrevoRestrictedKeyError:
             return True, (
                 "The key is valid but restricted: it may not read the account, and whether it may send events shows"

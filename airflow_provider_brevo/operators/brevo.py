@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator, mask_secret
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseOperator
 
 from airflow_provider_brevo import _compat
 from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoError, BrevoRequestError, BrevoUsageError
@@ -95,21 +96,17 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         self.delivery = delivery
         self.max_wait = max_wait
 
-    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
+    def render_template(self, *args: Any, **kwargs: Any) -> Any:
         """Render a template field, keeping types.
 
         :raises AirflowFailException: a template is not valid, or names something that isn't defined.
         """
-        try:
-            return super().render_template(content, context, jinja_env, seen_oids)
-        except Exception as error:
-            # Airflow logs the field as the DAG's author wrote it, which may be with the address of a contact.
-            if any(content is getattr(self, field) for field in self.masked_fields):
-                for text in _texts(content):
-                    mask_secret(text)
-            if isinstance(error, BrevoError):
-                raise AirflowFailException(str(error)) from error
-            raise
+        with _no_further_tries():
+            return super().render_template(*args, **kwargs)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        with _no_further_tries():
+            super()._do_render_template_fields(*args, **kwargs)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Check and send the event.
@@ -117,62 +114,66 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         :raises AirflowFailException: it can't be sent, and trying again can't help.
         :raises BrevoRequestError: it was not sent, and a later try may succeed.
         """
-        event = {name: unmask(getattr(self, name)) for name in _EVENT_FIELDS}
-        if event["event_date"] is None and _compat.is_backfill(context):
+        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
+
+        if self.event_date is None and _compat.is_backfill(context):
             self.log.warning(
                 "This is a backfill and the event has no event_date: Brevo will date the past as now, and automations"
                 " will act on it. Set event_date, for example to '{{ data_interval_end }}'."
             )
         try:
-            sent = self._send(event, context)
+            validate_only = self._check_arguments()
+            hook = BrevoHook(self.brevo_conn_id)
+            try:
+                event = hook.prepare_event(self._event(), validate=self.validate)
+                sends = hook.sends and not validate_only
+                if sends:
+                    self._send(hook, event, context)
+            finally:
+                hook.close()
+        except AirflowNotFoundException as error:
+            raise AirflowFailException(
+                f"There is no connection {self.brevo_conn_id!r}; add one of the type Brevo with this id."
+            ) from error
         except BrevoError as error:
             if self._may_retry(error):
                 raise
             raise AirflowFailException(str(error)) from error
-        self.log.info(
-            "Brevo took the event %s."
-            if sent
-            else "The event %s is valid. It was not sent, as only checking is asked for.",
-            event["event_name"],
-        )
-        return {"event_name": event["event_name"], "events_sent": int(sent)}
+        # The event as it was prepared, not as it was given: whatever the author gave, this is text by now.
+        name = event.get("event_name")
+        if sends:
+            self.log.info("Brevo took the event %s.", name)
+        else:
+            self.log.info("The event %s is valid. It was not sent, as only checking is asked for.", name)
+        return {"event_name": name, "events_sent": int(sends)}
 
-    def _send(self, event: Mapping[str, Any], context: Any) -> bool:
-        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
+    def _event(self) -> dict[str, Any]:
+        return {name: unmask(getattr(self, name)) for name in _EVENT_FIELDS}
 
-        validate_only = self._read_validate_only()
+    def _send(self, hook: BrevoHook, event: Mapping[str, Any], context: Any) -> None:
         record = self._once_record(context)
-        hook = BrevoHook(self.brevo_conn_id)
-        try:
-            if record is None or validate_only:
-                return self._create(hook, event, validate_only=validate_only)
-            return self._create_once(hook, event, record)
-        finally:
-            hook.close()
-
-    def _create_once(self, hook: BrevoHook, event: Mapping[str, Any], record: OnceRecord) -> bool:
-        if not record.begin():
+        if record is not None and not record.begin():
             self.log.info("An earlier try has sent this event: it is not sent again.")
-            return True
+            return
         try:
-            sent = self._create(hook, event, validate_only=False)
-        except BrevoError as error:
-            if not (isinstance(error, BrevoRequestError) and error.uncertain):
+            hook.get_conn().create_event(event, delivery=self.delivery, max_wait=self.max_wait)
+        except BrevoRequestError as error:
+            if record is not None and not error.uncertain:
                 record.not_taken()
             raise
-        record.taken()
-        return sent
+        if record is not None:
+            record.taken()
 
-    def _create(self, hook: BrevoHook, event: Mapping[str, Any], *, validate_only: bool) -> bool:
-        return hook.create_event(
-            event,
-            validate=self.validate,
-            validate_only=validate_only,
-            delivery=self.delivery,
-            max_wait=self.max_wait,
-        )
-
-    def _read_validate_only(self) -> bool:
+    def _check_arguments(self) -> bool:
+        """Check what can only be checked once templates are rendered, and return ``validate_only`` as a boolean."""
+        if self.delivery not in _DELIVERIES:
+            raise BrevoUsageError("delivery is not known", advice=f"use one of {', '.join(_DELIVERIES)}")
+        if not isinstance(self.validate, bool):
+            raise BrevoUsageError("validate is neither true nor false", advice="give a boolean")
+        if isinstance(self.max_wait, bool) or not isinstance(self.max_wait, int | float) or not self.max_wait >= 0:
+            raise BrevoUsageError("max_wait is no number of seconds", advice="give 0 or more")
+        if not isinstance(self.brevo_conn_id, str) or not self.brevo_conn_id:
+            raise BrevoUsageError("brevo_conn_id is no id of a connection", advice="give it as text")
         value = self.validate_only
         text = value.strip().lower() if isinstance(value, str) else value
         if text in (True, "true"):
@@ -185,8 +186,6 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
 
     def _once_record(self, context: Any) -> OnceRecord | None:
         """Return the record that ``at_most_once`` needs where there may be a second try, else ``None``."""
-        if self.delivery not in _DELIVERIES:
-            raise BrevoUsageError("delivery is not known", advice=f"use one of {', '.join(_DELIVERIES)}")
         if self.delivery == "at_least_once" or not self.retries:
             return None
         store = _compat.task_state_store(context)
@@ -206,12 +205,9 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         return not (self.delivery == "at_most_once" and error.uncertain)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
+@contextmanager
+def _no_further_tries() -> Iterator[None]:
+    try:
+        yield
+    except BrevoError as error:
+        raise AirflowFailException(str(error)) from error

@@ -1,6 +1,8 @@
 """How a task ends, and what Airflow does about it: real DAG runs, faults by the sandbox."""
 
+import json
 from datetime import timedelta
+from enum import Enum
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_brevo.exceptions import BrevoRateLimitError
 from airflow_provider_brevo.operators.brevo import BrevoCreateEventOperator
 
+KEY = "xkeysib-" + "0123456789abcdef" * 4 + "-AbCdEfGhIjKlMnOp"
 EVENT = {"event_name": "order_completed", "identifiers": {"ext_id": "0017"}}
 TWO_TRIES = {"retries": 1, "retry_delay": timedelta(0)}
 
@@ -57,9 +60,14 @@ def test_a_second_try_may_succeed(new_dag, run, sandbox):
             ["/event_name must be", "/identifiers must be", "/event_properties/<key 1> must be"],
         ),
         ({"event_date": "{{ ds }}"}, ["/event_date must be a timestamp by RFC 3339"]),
-        ({"identifiers": "{{ [1] }}"}, ["/identifiers must be at least one identifier, not a list"]),
+        ({"identifiers": "{{ [1] }}"}, ["/identifiers must be an object with at least one identifier, not a list"]),
         ({"validate_only": "perhaps"}, ["validate_only is neither true nor false"]),
         ({"delivery": "sometimes"}, ["delivery is not known"]),
+        ({"validate": "false"}, ["validate is neither true nor false"]),
+        ({"max_wait": "60"}, ["max_wait is no number of seconds"]),
+        ({"max_wait": float("nan")}, ["max_wait is no number of seconds"]),
+        ({"brevo_conn_id": "{{ none }}"}, ["brevo_conn_id is no id of a connection"]),
+        ({"brevo_conn_id": "brevo_missing"}, ["There is no connection 'brevo_missing'"]),
         ({"brevo_conn_id": "brevo_broken"}, ["API key is missing", "extra 'timeout'"]),
     ],
 )
@@ -167,6 +175,49 @@ def test_the_record_of_an_earlier_try_decides(sandbox, record, sends, returned):
         assert operator.execute(context(task_state_store=store))["events_sent"] == returned
         assert store["brevo_create_event"]["state"] == "taken"
     assert len(sandbox.events) == sends
+
+
+@pytest.mark.parametrize("sending", ["validate_only", "on"])
+def test_what_was_not_sent_is_not_recorded(sandbox, monkeypatch, sending):
+    """Neither an event that is only checked nor one that is refused leaves a record that it may have been sent."""
+    connection = {"conn_type": "brevo", "host": sandbox.url, "password": KEY, "extra": {"sending": sending}}
+    monkeypatch.setenv("AIRFLOW_CONN_BREVO_DEFAULT", json.dumps(connection))
+    event = EVENT if sending == "validate_only" else {**EVENT, "event_date": "yesterday"}
+    operator = BrevoCreateEventOperator(task_id="send", delivery="at_most_once", retries=1, **event)
+    store = Store()
+    if sending == "validate_only":
+        assert operator.execute(context(task_state_store=store))["events_sent"] == 0
+    else:
+        with pytest.raises(AirflowFailException):
+            operator.execute(context(task_state_store=store))
+    assert store == {}
+    assert sandbox.requests == []
+
+
+def test_a_connection_that_cant_be_read_now_is_not_recorded_either(sandbox, monkeypatch):
+    """A secrets backend that is down leaves no record, so the next try sends the event."""
+    operator = BrevoCreateEventOperator(task_id="send", delivery="at_most_once", retries=1, **EVENT)
+    store = Store()
+
+    def down(*args):  # noqa: ARG001 # it takes anything
+        raise ConnectionError("the vault is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider_brevo.hooks.brevo.BrevoHook.get_connection", down)
+        with pytest.raises(ConnectionError):
+            operator.execute(context(task_state_store=store))
+    assert operator.execute(context(task_state_store=store))["events_sent"] == 1
+    assert len(sandbox.events) == 1
+
+
+def test_what_is_returned_is_what_was_sent(new_dag, run, sandbox):
+    """An Enum as name is sent as its value, and returned so: nothing after the request depends on what was given."""
+    name = Enum("Names", {"ORDER": "order_completed"}).ORDER
+    with new_dag() as dag:
+        BrevoCreateEventOperator(task_id="send", event_name=name, identifiers={"ext_id": "17"})
+    result = run(dag)
+    assert result.xcoms["send"] == [{"event_name": "order_completed", "events_sent": 1}]
+    assert len(sandbox.events) == 1
 
 
 def test_a_task_that_airflow_may_retry_raises_the_typed_error(sandbox):

@@ -56,7 +56,7 @@ def test_nothing_personal_and_no_key_is_left_behind(new_dag, run, sandbox, fault
     assert rendered["event_name"] == "order_completed"
 
 
-@pytest.mark.parametrize("how", ["template", "xcom_arg", "expand", "expand_kwargs", "partial"])
+@pytest.mark.parametrize("how", ["template", "xcom_arg", "expand", "expand_kwargs", "partial", "function"])
 def test_identifiers_are_masked_however_they_are_given(new_dag, run, sandbox, how):
     """As one template, as a task's result, mapped or not: the stored field shows the keys only."""
 
@@ -74,6 +74,8 @@ def test_identifiers_are_masked_however_they_are_given(new_dag, run, sandbox, ho
             contact() >> BrevoCreateEventOperator(identifiers="{{ ti.xcom_pull('contact') }}", **fixed)
         elif how == "xcom_arg":
             BrevoCreateEventOperator(identifiers=contact(), **fixed)
+        elif how == "function":
+            BrevoCreateEventOperator(identifiers=lambda context, jinja_env: {"email_id": ADDRESS}, **fixed)  # noqa: ARG005 # Airflow gives both
         elif how == "expand":
             BrevoCreateEventOperator.partial(**fixed).expand(identifiers=contacts())
         elif how == "expand_kwargs":

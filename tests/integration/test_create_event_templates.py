@@ -155,7 +155,11 @@ def test_a_value_of_a_mapped_task_is_data(new_dag, run, sandbox):
         ("event_properties", {"a": ["x", {"b": "{{ missing.total }}"}]}, "/event_properties/a/1/b"),
         ("event_properties", {"a": "{{ [1, missing] }}"}, "/event_properties/a"),
         ("event_properties", {"a": "total: {{ missing }}"}, "/event_properties/a"),
-        ("identifiers", {"email_id": "jane.doe@example.com", "ext_id": "{{ missing }}"}, "/identifiers/ext_id"),
+        (
+            "identifiers",
+            {"email_id": "jane.doe@example.com", "contact_id": 4711123, "phone_id": "Jane", "ext_id": "{{ missing }}"},
+            "/identifiers/ext_id",
+        ),
     ],
 )
 def test_an_undefined_name_fails_the_task_at_once(new_dag, run, sandbox, field, value, place):
@@ -166,7 +170,32 @@ def test_an_undefined_name_fails_the_task_at_once(new_dag, run, sandbox, field, 
     result = run(dag)
     assert result.states["send"] == "failed"
     assert f"{place} names 'missing', which is not defined" in result.output
-    assert "jane.doe" not in result.output
+    assert not [value for value in ("jane.doe", "4711123", "'Jane'") if value in result.output]
+    assert sandbox.requests == []
+
+
+def test_all_templates_that_fail_are_named_at_once(new_dag, run, sandbox):
+    """One run tells of every template that can't be rendered, in whatever fields, without the values they work on."""
+    with new_dag(params={"born": "99/88/7777"}) as dag:
+        BrevoCreateEventOperator(
+            task_id="send",
+            event_name="{{ missing }}",
+            identifiers={"ext_id": "{{ 17 if false }}"},
+            contact_properties={"BORN": "{{ macros.datetime.fromisoformat(params.born) }}"},
+            event_properties={"a": "{{ ti.xcom_pull('nowhere')['total'] }}", "b": "{{ 1 / 0 }}", "c": "{{ oops"},
+        )
+    result = run(dag)
+    assert result.states["send"] == "failed"
+    for reason in (
+        "/event_name names 'missing', which is not defined",
+        "/identifiers/ext_id has an 'if' without 'else' that was not met",
+        "/contact_properties/BORN can't be computed (ValueError)",
+        "/event_properties/a looks 'total' up in None",
+        "/event_properties/b can't be computed (ZeroDivisionError)",
+        "/event_properties/c is no valid template",
+    ):
+        assert reason in result.output
+    assert "99/88/7777" not in result.output
     assert sandbox.requests == []
 
 

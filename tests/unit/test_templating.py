@@ -245,14 +245,50 @@ def test_other_errors_of_jinja_quote_no_values(source):
 
 
 def test_errors_of_called_code_keep_their_type():
-    """An error of code that a template calls comes out as it is, with a note that names the field."""
+    """A fault of the surroundings that a template meets comes out as it is, with a note that names the field."""
 
     def broken():
-        raise KeyError("x")
+        raise ConnectionError("x")
 
-    with pytest.raises(KeyError) as caught:
+    with pytest.raises(ConnectionError) as caught:
         render("{{ broken() }}", broken=broken)
     assert caught.value.__notes__ == ["While rendering the template /event_properties/p of the Brevo event."]
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ {}['a'][v] + 1 }}", "{{ 1 / 0 }}", "{{ v + 1 }}", "{{ int(v) }}", "{{ deep(v) }}"]
+)
+def test_errors_of_values_are_told_without_their_text(source):
+    """What fails because of the values fails with the field and the kind of error: its text may quote them."""
+
+    def deep(value):
+        raise KeyError(value)
+
+    with pytest.raises(BrevoTemplateError) as caught:
+        render(source, v="jane.doe", int=int, deep=deep)
+    assert "jane.doe" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ 1 if false }}", "{{ [1 if false] }}", "a{{ 1 if false }}", "{{ (1 if false) ~ 'z' }}"]
+)
+def test_an_if_without_else_that_is_not_met_is_an_error(source):
+    """An inline if leaves no hole in the event: what else there is has to be said."""
+    with pytest.raises(BrevoTemplateError, match="without 'else'"):
+        render(source)
+    assert render(source.replace("false", "true")) in (1, [1], "a1", "1z")
+
+
+def test_markers_are_those_of_the_environment():
+    """A DAG may write its templates in other brackets."""
+    environment = SandboxedEnvironment(variable_start_string="[[", variable_end_string="]]", line_statement_prefix="%%")
+    templates = TypedTemplates(environment)
+    assert templates.are_in("[[ x ]]")
+    assert templates.are_in("%% set x = 1")
+    assert not templates.are_in("{{ x }}")
+    assert templates.render("[[ x ]]", {"x": 42.5}, field="/f") == 42.5
 
 
 def test_value_that_contains_itself_is_returned():

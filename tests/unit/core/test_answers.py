@@ -219,7 +219,7 @@ def test_rate_limit_error_says_how_long_to_wait():
 
     assert error.retry_after == 12.0
     assert error.advice.startswith("Brevo asks to wait 12 s: ")
-    assert error_of(answer(429)).advice.startswith("wait, run fewer")
+    assert error_of(answer(429)).advice.startswith("wait, or run fewer")
 
 
 @pytest.mark.parametrize(("status", "expected"), [(503, 9.0), (429, 9.0), (400, None), (301, None)])

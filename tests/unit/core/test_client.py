@@ -213,7 +213,7 @@ def test_wait_beyond_max_wait_sends_nothing():
     assert server.slept == []
     assert caught.value.retry_after == 300.0
     assert caught.value.attempts == 0
-    assert "renewed in 300 s" in str(caught.value)
+    assert "due in 300 s" in str(caught.value)
 
 
 def test_users_ceiling_spreads_requests():

@@ -126,6 +126,16 @@ def test_advice_of_no_wait_still_makes_a_pause():
     assert pause_before_retry(_answer(BrevoRateLimitError, 429, 0.0), POLICY, retries=0, waited=0.0, jitter=0.0) > 0
 
 
+def test_a_limit_that_goes_on_is_asked_less_and_less_often():
+    """Without useful advice, the pauses double with each 429 in a row."""
+    for advice in (None, 0.0):
+        error = _answer(BrevoRateLimitError, 429, advice)
+        pauses = [
+            pause_before_retry(error, POLICY, retries=0, throttled=count, waited=0.0, jitter=1.0) for count in range(4)
+        ]
+        assert pauses == [1.0, 2.0, 4.0, 8.0]
+
+
 def test_no_wait_allowed_means_no_wait():
     """With max_wait 0 the first 429 is the last."""
     policy = RetryPolicy(max_retries=5, max_wait=0.0)
