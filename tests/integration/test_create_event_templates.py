@@ -213,3 +213,21 @@ def test_the_sandbox_of_jinja_holds(new_dag, run, sandbox, native):
     assert result.states["send"] == "failed"
     assert "/event_properties/a reaches for '__class__', which templates may not touch" in result.output
     assert sandbox.requests == []
+
+
+def test_objects_with_templates_of_their_own_are_rendered(new_dag):
+    """An object that declares template fields is rendered in place, as Airflow does it, and keeps types too."""
+
+    class Nested:
+        template_fields = ("text",)
+
+        def __init__(self):
+            self.text = "{{ 42.5 }}"
+
+    nested = Nested()
+    with new_dag() as dag:
+        send = BrevoCreateEventOperator(
+            task_id="send", event_name="nested", identifiers={"ext_id": "17"}, event_properties={"a": [nested]}
+        )
+    send.render_template_fields({}, dag.get_template_env())
+    assert nested.text == 42.5

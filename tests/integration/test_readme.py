@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_brevo.core.auth import OAuthClient
 from airflow_provider_brevo.hooks.brevo import BrevoHook
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -58,6 +59,7 @@ def test_each_printed_connection_works(monkeypatch, command):
     monkeypatch.setenv(name, value.replace("…", "0123"))
     settings = BrevoHook(name.removeprefix("AIRFLOW_CONN_").lower()).get_conn().settings
     assert settings.base_url in {"https://api.brevo.com/v3", "http://127.0.0.1:8025/v3"}
+    assert ("oauth" in value) is isinstance(settings.auth, OAuthClient)
     if "timeout" in value:
         assert (settings.timeout, settings.max_retries) == (10, 3)
 

@@ -369,3 +369,18 @@ def test_secrets_are_never_shown():
     assert repr(fields) == "ConnectionFields(host=…, port=8025, …)"
     assert KEY not in repr(settings)
     assert (settings.host, settings.is_loopback) == ("127.0.0.1:8025", True)
+
+
+@pytest.mark.parametrize("extra", [[1], "text", 5])
+def test_an_extra_that_is_no_object_is_refused(extra):
+    """JSON that is no object holds no settings, and is told so beside what else is wrong."""
+    with pytest.raises(BrevoSettingsError) as caught:
+        read_settings(ConnectionFields(password="", extra=extra))
+    assert len(caught.value.problems) == 2
+    assert "the extra is no JSON object" in caught.value.problems
+
+
+def test_a_key_in_the_login_is_told():
+    """A URI that names the key as user leaves the password empty, and the message says where the key seems to be."""
+    with pytest.raises(BrevoSettingsError, match="seems to be in the login"):
+        read_settings(ConnectionFields(login="xkeysib-0123"))
