@@ -57,7 +57,7 @@ class HostRules:
     def __init__(self, allowed_hosts: Collection[str], problems: list[str]) -> None:
         self._allowed = {_normalised(host) for host in allowed_hosts}
         self._problems = problems
-        self._any_http = False
+        self._token_in_clear = False
 
     def base_url(self, host: str | None, port: int | None, schema: str | None) -> str:
         """Put host, port and schema together to the base URL.
@@ -107,11 +107,12 @@ class HostRules:
         if match is None or KEY_LOOK.search(url):
             self._problems.append("extra 'oauth_token_url' is not of the form https://host[:port]/path")
             return DEFAULT_BASE_URL
+        self._token_in_clear = match["scheme"].lower() == "http"
         netloc = self._check("extra 'oauth_token_url'", match, match["port"])
         return f"{match['scheme'].lower()}://{netloc}{match['path']}"
 
     def proxy(self, url: str | None, base_url: str) -> str | None:
-        """Check an HTTP proxy, after the URLs that are reached through it.
+        """Check an HTTP proxy, after the token URL, which is reached through it too.
 
         :param url: what the connection names, if anything.
         :param base_url: the connection's base URL.
@@ -125,7 +126,7 @@ class HostRules:
                 " environment (HTTPS_PROXY)"
             )
             return None
-        if (self._any_http or base_url.startswith("http://")) and not is_loopback(match["host"]):
+        if (self._token_in_clear or base_url.startswith("http://")) and not is_loopback(match["host"]):
             self._problems.append(
                 "extra 'proxy' would carry the key unencrypted away from this machine: use https URLs"
             )
@@ -137,7 +138,6 @@ class HostRules:
         netloc = f"{name}:{port}" if port else name
         if port and not 0 < int(port) < 65536:  # noqa: PLR2004 # the range of TCP ports
             self._problems.append(f"the port of the {what} must be between 1 and 65535")
-        self._any_http |= match["scheme"].lower() != "https"
         if is_loopback(name):
             return netloc
         is_brevo = name == _BREVO_DOMAIN or name.endswith("." + _BREVO_DOMAIN)

@@ -18,7 +18,8 @@ except ImportError as error:
     ) from error
 
 from airflow_provider_brevo.sandbox.faults import Fault, InvalidFaultError
+from airflow_provider_brevo.sandbox.journal import DatabaseError
+from airflow_provider_brevo.sandbox.records import ReceivedEvent, ReceivedRequest
 from airflow_provider_brevo.sandbox.server import Sandbox
-from airflow_provider_brevo.sandbox.store import ReceivedEvent, ReceivedRequest
 
-__all__ = ["Fault", "InvalidFaultError", "ReceivedEvent", "ReceivedRequest", "Sandbox"]
+__all__ = ["DatabaseError", "Fault", "InvalidFaultError", "ReceivedEvent", "ReceivedRequest", "Sandbox"]

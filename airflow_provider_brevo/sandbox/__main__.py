@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import json
 import math
 import signal
 import sys
@@ -10,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
-from airflow_provider_brevo.sandbox import Fault, InvalidFaultError, Sandbox
+from airflow_provider_brevo.sandbox import DatabaseError, Fault, InvalidFaultError, Sandbox
 
 _DEFAULT_PORT = 8025
 _MAX_PORT = 65535
@@ -40,11 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         latency=options.latency / 1000,
         faults=options.fault,
         known_objects=options.known_object,
+        db=options.db,
+        oauth_clients=None if options.oauth_client is None else dict(options.oauth_client),
+        oauth_scopes=options.oauth_scope,
+        token_seconds=options.token_seconds,
     )
     try:
         sandbox.start()
     except OSError as error:
         sys.stderr.write(f"error: {_reason(error, options.port)}\n")
+        return 1
+    except DatabaseError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
     try:
         sys.stdout.write(_greeting(sandbox, has_key=options.api_key is not None))
@@ -80,15 +86,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TYPE",
         help="a type of object the account has; may be repeated; default: it has all",
     )
+    parser.add_argument("--db", metavar="FILE", help="keep what arrives in this SQLite file; default: in memory")
+    parser.add_argument(
+        "--oauth-client",
+        type=_client,
+        action="append",
+        metavar="ID:SECRET",
+        help="a client that may get tokens; may be repeated; default: any may",
+    )
+    parser.add_argument(
+        "--oauth-scope",
+        action="append",
+        metavar="SCOPE",
+        help="a scope that exists; may be repeated; default: all do",
+    )
+    parser.add_argument(
+        "--token-seconds",
+        type=_seconds,
+        default=3600.0,
+        metavar="N",
+        help="how long a token is good for; default 3600",
+    )
     return parser
 
 
 def _greeting(sandbox: Sandbox, *, has_key: bool) -> str:
-    # A key that was given is not repeated: output ends up in logs.
-    connection = {"conn_type": "brevo", "host": sandbox.url, "password": "..." if has_key else "any-key"}
     lines = [
         f"Brevo sandbox on {sandbox.url}, stop it with Ctrl+C",
-        f"export AIRFLOW_CONN_BREVO_DEFAULT='{json.dumps(connection)}'",
+        sandbox.connection,
+        f"See what arrives: {sandbox.origin}/",
     ]
     if has_key:
         lines.append("Put the key of --api-key in place of the dots.")
@@ -120,13 +146,29 @@ def _rate(text: str) -> int:
 
 
 def _latency(text: str) -> float:
+    return _number(text, "a number of milliseconds")
+
+
+def _seconds(text: str) -> float:
+    return _number(text, "a number of seconds")
+
+
+def _number(text: str, what: str) -> float:
     try:
-        milliseconds = float(text)
+        number = float(text)
     except ValueError:
-        milliseconds = math.nan
-    if not 0 <= milliseconds < math.inf:
-        raise argparse.ArgumentTypeError(f"a number of milliseconds from 0 is needed, not {text!r}")
-    return milliseconds
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{what} from 0 is needed, not {text!r}")
+    return number
+
+
+def _client(text: str) -> tuple[str, str]:
+    client, colon, secret = text.partition(":")
+    if not (client and colon and secret):
+        # The text is not repeated: it may hold the secret.
+        raise argparse.ArgumentTypeError("ID:SECRET is needed, both not empty")
+    return client, secret
 
 
 def _fault(text: str) -> Fault:

@@ -1,28 +1,34 @@
 """The HTTP side: routes, what every request passes through, and the calls themselves."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from airflow_provider_brevo.sandbox.auth import is_loopback_host, refuse_key
+from airflow_provider_brevo.sandbox.auth import bearer_token, is_loopback_host, refuse_key
 from airflow_provider_brevo.sandbox.breakage import break_connection, fault_reply, send_half
 from airflow_provider_brevo.sandbox.checks import InvalidEventError, check_event, parse_json
 from airflow_provider_brevo.sandbox.faults import Fault, FaultList
+from airflow_provider_brevo.sandbox.hiding import TOKEN_PATH, without_secrets
 from airflow_provider_brevo.sandbox.limits import Limits
+from airflow_provider_brevo.sandbox.oauth import TokenDesk
+from airflow_provider_brevo.sandbox.page import Page, is_page_request
 from airflow_provider_brevo.sandbox.query import InvalidQueryError, parse_query
+from airflow_provider_brevo.sandbox.records import ReceivedRequest
 from airflow_provider_brevo.sandbox.replies import ACCOUNT, error
-from airflow_provider_brevo.sandbox.store import ReceivedRequest, Store
+from airflow_provider_brevo.sandbox.store import Store
 
 MAX_BODY_BYTES = 1024 * 1024
 """Most bytes of any request body; past it 413. Well above what any documented call needs."""
 
 _FIRST_ERROR_STATUS = 400
-_ABOUT = "A local stand-in for Brevo's Events API. Its base URL is /v3; see POST and GET /v3/events.\n"
+_FIRST_REFUSAL_STATUS = 300
+_ARRIVAL: web.RequestKey[ReceivedRequest] = web.RequestKey("arrival", ReceivedRequest)
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +37,15 @@ _log = logging.getLogger(__name__)
 class Api:
     """Brevo's calls as an aiohttp application.
 
-    Every request passes, in this order: Host, size of the body, latency, faults, route, key, limit.
+    Every request passes, in this order: Host, size of the body, latency, faults, route, key or token, limit. The
+    page's own requests pass the Host only, and are not kept.
 
     :param store: Keeps what arrives.
     :param faults: What goes wrong.
     :param limits: How many requests are allowed.
     :param api_key: The one key that is right, None if any is.
+    :param tokens: Gives and knows access tokens.
+    :param page: The page at ``/``.
     :param latency: Seconds every answer takes longer.
     :param clock: Gives the time.
     """
@@ -44,25 +53,32 @@ class Api:
     store: Store
     faults: FaultList
     limits: Limits
-    api_key: str | None
+    api_key: str | None = field(repr=False)
+    tokens: TokenDesk
+    page: Page
     latency: float
     clock: Callable[[], datetime]
 
     def application(self) -> web.Application:
         """Build the application."""
         app = web.Application(middlewares=[self._middleware()], client_max_size=MAX_BODY_BYTES)
-        app.router.add_route("GET", "/", self.about)
+        self.page.add_routes(app)
+        app.router.add_route("POST", TOKEN_PATH, self.give_token)
         app.router.add_route("POST", "/v3/events", self.create_event)
         app.router.add_route("GET", "/v3/events", self.list_events)
         app.router.add_route("GET", "/v3/account", self.show_account)
         return app
 
-    async def about(self, _: web.Request) -> web.StreamResponse:
-        """Say what this is.
+    async def give_token(self, request: web.Request) -> web.StreamResponse:
+        """Give a client an access token.
 
-        :param _: The request.
+        :param request: The request.
         """
-        return web.Response(text=_ABOUT)
+        return self.tokens.answer(
+            content_type=request.content_type,
+            authorization=request.headers.get("Authorization"),
+            body=await request.read(),
+        )
 
     async def create_event(self, request: web.Request) -> web.StreamResponse:
         """Take one event: 204 without a body.
@@ -80,7 +96,7 @@ class Api:
             event = check_event(parse_json(await request.read()))
         except InvalidEventError as refusal:
             return error(400, str(refusal))
-        self.store.add_event(event)
+        self.store.add_event(event, request[_ARRIVAL])
         return web.Response(status=204)
 
     async def list_events(self, request: web.Request) -> web.StreamResponse:
@@ -110,38 +126,56 @@ class Api:
         return serve
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_page_request(request.method, request.path):
+            return await self._serve_page(request, handler)
         arrival = ReceivedRequest(
             method=request.method,
             path=request.path,
             query=request.rel_url.raw_query_string,
             headers={name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
         )
-        self.store.add_request(arrival)
+        request[_ARRIVAL] = arrival
         fault: Fault | None = None
         try:
+            self.store.add_request(arrival)
             reply = await self._screen(request, arrival)
             if reply is None:
                 await asyncio.sleep(self.latency)
                 fault = self.faults.claim(arrival.method, arrival.path)
                 reply, fault = await self._answer(request, arrival, handler, fault)
+        except asyncio.CancelledError:
+            self.store.complete_request(arrival, reason="The connection ended before the answer")
+            raise
         except Exception:  # noqa: BLE001  # whatever it is, a client gets an answer, and the log the reason.
             _log.exception("the sandbox failed to answer %s %s", arrival.method, arrival.path)
             reply = error(500)
         if fault is not None and fault.kind in {"reset", "close"}:
+            self.store.complete_request(arrival, reason=f"Fault {fault.kind}: no answer")
             break_connection(request, reset=fault.kind == "reset")
             return reply
         self._add_headers(request, reply)
         # Kept before it is sent, so that whoever reads the answer finds the status here.
-        self.store.complete_request(arrival, status=reply.status)
+        self.store.complete_request(arrival, status=reply.status, reason=_reason(reply, fault, arrival))
         if fault is not None and fault.kind == "truncated" and isinstance(reply, web.Response):
             return await send_half(request, reply)
         return reply
 
+    async def _serve_page(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = _refuse_host(request) or self.page.refuse(request)
+        try:
+            reply = await self._route(request, handler) if refusal is None else refusal
+        except Exception:  # noqa: BLE001  # see above
+            _log.exception("the sandbox failed to answer %s %s", request.method, request.path)
+            reply = error(500)
+        if not reply.prepared:
+            self.page.secure(reply)
+        return reply
+
     async def _screen(self, request: web.Request, arrival: ReceivedRequest) -> web.StreamResponse | None:
         """Read the request, unless it should not have come here or is too large."""
-        hosts = request.headers.getall("Host", [])
-        if len(hosts) != 1 or not is_loopback_host(hosts[0]):
-            return error(421, "The sandbox answers only to loopback names and addresses")
+        refusal = _refuse_host(request)
+        if refusal is not None:
+            return refusal
         if (request.content_length or 0) > MAX_BODY_BYTES:
             return error(413)
         try:
@@ -174,17 +208,10 @@ class Api:
         return web.Response(), fault
 
     async def _carry_out(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Do what a request asks for: route, key, limit, call."""
-        unrouted = request.match_info.http_exception
-        if isinstance(unrouted, web.HTTPMethodNotAllowed):
-            allowed = ", ".join(sorted(unrouted.allowed_methods))
-            message = f"{request.method} Method is not allowed on this path"
-            return error(405, message, headers={"Allow": allowed})
-        if unrouted is not None:
-            return error(404, "Path not found")
-        if not _is_api(request):
-            return await handler(request)
-        message_of_refusal = refuse_key(request.headers.get("api-key"), self.api_key)
+        """Do what a request asks for: route, key or token, limit, call."""
+        if request.match_info.http_exception is not None or not _is_api(request):
+            return await self._route(request, handler)
+        message_of_refusal = self._refuse(request)
         if message_of_refusal is not None:
             return error(401, message_of_refusal)
         allowance = self.limits.take(_endpoint(request))
@@ -193,6 +220,22 @@ class Api:
         reply = await handler(request)
         reply.headers.update(allowance.headers())
         return reply
+
+    async def _route(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        unrouted = request.match_info.http_exception
+        if isinstance(unrouted, web.HTTPMethodNotAllowed):
+            allowed = ", ".join(sorted(unrouted.allowed_methods))
+            message = f"{request.method} Method is not allowed on this path"
+            return error(405, message, headers={"Allow": allowed})
+        return error(404, "Path not found") if unrouted is not None else await handler(request)
+
+    def _refuse(self, request: web.Request) -> str | None:
+        """Check key or token. Which of them counts if both are sent is undocumented: here the key."""
+        key = request.headers.get("api-key")
+        token = bearer_token(request.headers.get("Authorization"))
+        if key or token is None:
+            return refuse_key(key, self.api_key)
+        return self.tokens.refuse(token)
 
     def _add_headers(self, request: web.Request, reply: web.StreamResponse) -> None:
         # Nothing grants other origins access: there are no CORS headers, on purpose.
@@ -208,3 +251,29 @@ def _is_api(request: web.Request) -> bool:
 
 def _endpoint(request: web.Request) -> str:
     return f"{request.method} {request.path}"
+
+
+def _refuse_host(request: web.Request) -> web.Response | None:
+    hosts = request.headers.getall("Host", [])
+    if len(hosts) != 1 or not is_loopback_host(hosts[0]):
+        return error(421, "The sandbox answers only to loopback names and addresses")
+    return None
+
+
+def _reason(reply: web.StreamResponse, fault: Fault | None, arrival: ReceivedRequest) -> str | None:
+    """Tell why a request was refused, without its secrets; None if it was not."""
+    if fault is not None and fault.kind == "hang":
+        # It is over, and what was asked for was done after all.
+        fault = None
+    if fault is None and reply.status < _FIRST_REFUSAL_STATUS:
+        return None
+    text = (reply.text if isinstance(reply, web.Response) else None) or ""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) else {}
+    message = said.get("message") or ": ".join(filter(None, (said.get("error"), said.get("error_description"))))
+    if fault is not None:
+        message = f"Fault {fault.kind}: {message or reply.headers.get('Location') or reply.reason}"
+    return without_secrets(message or str(reply.reason), arrival.headers, arrival.path, arrival.body)

@@ -1,4 +1,4 @@
-"""Who may ask: the API key, and the Host header that keeps web pages of other origins out."""
+"""Who may ask: the API key, the token, and the Host header that keeps web pages of other origins out."""
 
 import hmac
 from ipaddress import ip_address
@@ -22,6 +22,16 @@ def refuse_key(sent: str | None, expected: str | None) -> str | None:
     # Headers are bytes on the wire; surrogateescape gives back the ones that are not UTF-8.
     same = hmac.compare_digest(sent.encode(errors="surrogateescape"), expected.encode())
     return None if same else UNKNOWN_KEY
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """Read an ``Authorization`` header.
+
+    :param authorization: The header's value, None if there is none.
+    :return: The token, or None if it holds none.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def is_loopback_host(host: str) -> bool:

@@ -58,7 +58,8 @@ def _body_of(fault: Fault, status: int, request: web.Request, body: bytes) -> we
             reply = error(status, message or _RESTRICTED, code="permission_denied")
         case "echo":
             quoted = body.decode("utf-8", errors="replace")
-            key = request.headers.get("api-key", "").encode(errors="replace").decode()
+            sent = request.headers.get("api-key") or request.headers.get("Authorization") or ""
+            key = sent.encode(errors="replace").decode()
             reply = error(status, f"{message or 'Cannot process'}: {quoted} (api-key {key})")
         case _:
             reply = error(status, message)

@@ -15,7 +15,7 @@ kind                      what happens
 ``redirect``              ``status=`` (default 302) to ``location=`` (default: the same path on another host)
 ``unknown-ip``            401, Brevo's text for an address that is not on the account's allow-list
 ``restricted``            403 (or ``status=``), Brevo's text for a key that may not use this resource
-``echo``                  400 whose message quotes the request body and the key
+``echo``                  400 whose message quotes the request body and the key or token
 ========================  ==============================================================================
 
 Options of every kind:
@@ -30,7 +30,8 @@ Options of every kind:
 - ``message=TEXT``: the text in the answer's body.
 
 Faults stand in the order in which they were given; the first that matches a request happens. They come
-before routing, key and limits, and by default befall every path under ``/v3``.
+before routing, key and limits, and by default befall every path under ``/v3``; the token call is befallen by
+those with ``path=/realms/partner/oauth/token`` only.
 """
 
 import random

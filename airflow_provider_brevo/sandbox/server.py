@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import os
 import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -15,9 +16,14 @@ from typing import Self
 from aiohttp import web
 
 from airflow_provider_brevo.sandbox.app import Api
+from airflow_provider_brevo.sandbox.connection import connection_line
 from airflow_provider_brevo.sandbox.faults import Fault, FaultList
+from airflow_provider_brevo.sandbox.journal import Journal
 from airflow_provider_brevo.sandbox.limits import Limits
-from airflow_provider_brevo.sandbox.store import ReceivedEvent, ReceivedRequest, Store
+from airflow_provider_brevo.sandbox.oauth import TokenDesk
+from airflow_provider_brevo.sandbox.page import Page
+from airflow_provider_brevo.sandbox.records import ReceivedEvent, ReceivedRequest
+from airflow_provider_brevo.sandbox.store import Store
 
 _HOST = "127.0.0.1"
 _BACKLOG = 256
@@ -43,6 +49,10 @@ class Sandbox:
     :param latency: Seconds every answer takes longer.
     :param faults: What goes wrong, as :class:`Fault` or text.
     :param known_objects: Types of object the account has; None if it has all.
+    :param db: A file that keeps what arrives beyond the sandbox's end; None to keep it in memory.
+    :param oauth_clients: Secrets by client id; None if any client with any secret is right.
+    :param oauth_scopes: The scopes that exist; None if all do.
+    :param token_seconds: How long an access token is good for.
     :param ssl_context: Makes it speak https.
     :param clock: Gives the aware time for arrivals, limits and the default range of queries.
     :param rng: Rolls the dice for faults with a ``chance``.
@@ -57,13 +67,19 @@ class Sandbox:
         latency: float = 0.0,
         faults: Iterable[Fault | str] = (),
         known_objects: Collection[str] | None = None,
+        db: str | os.PathLike[str] | None = None,
+        oauth_clients: Mapping[str, str] | None = None,
+        oauth_scopes: Collection[str] | None = None,
+        token_seconds: float = 3600.0,
         ssl_context: ssl.SSLContext | None = None,
         clock: Callable[[], datetime] = _now,
         rng: random.Random | None = None,
     ) -> None:
         self._wanted_port = port
         self._ssl_context = ssl_context
-        self._store = Store(known_objects=known_objects, clock=clock)
+        self._has_key = api_key is not None
+        self._store = Store(known_objects=known_objects, clock=clock, journal=None if db is None else Journal(db))
+        self._tokens = TokenDesk(clients=oauth_clients, scopes=oauth_scopes, seconds=token_seconds, clock=clock)
         self._limits = Limits(rate=rate, clock=clock)
         self._faults = FaultList(rng=random.Random() if rng is None else rng)  # noqa: S311  # dice, no secrets
         for fault in faults:
@@ -73,6 +89,8 @@ class Sandbox:
             faults=self._faults,
             limits=self._limits,
             api_key=api_key,
+            tokens=self._tokens,
+            page=Page(store=self._store, connection=lambda: self.connection),
             latency=latency,
             clock=clock,
         )
@@ -96,11 +114,17 @@ class Sandbox:
         """Listen, and answer in a thread of its own.
 
         :raises OSError: if the port is taken.
+        :raises DatabaseError: if the file for what arrives can't be used.
         :raises RuntimeError: if it runs already.
         """
         if self._thread is not None:
             raise RuntimeError("The sandbox is already running")
         listener = socket.create_server((_HOST, self._wanted_port), backlog=_BACKLOG)
+        try:
+            self._store.open()
+        except BaseException:
+            listener.close()
+            raise
         self._port = listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -112,6 +136,7 @@ class Sandbox:
         except BaseException:
             listener.close()
             self._end_thread()
+            self._store.close()
             raise
 
     def stop(self) -> None:
@@ -120,6 +145,7 @@ class Sandbox:
             return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._end_thread()
+        self._store.close()
 
     @property
     def port(self) -> int:
@@ -148,6 +174,16 @@ class Sandbox:
         """The requests that reached it so far, refused and faulted ones too, in order of arrival."""
         return self._store.requests()
 
+    @property
+    def tokens_issued(self) -> int:
+        """How many access tokens it gave so far."""
+        return self._tokens.issued
+
+    @property
+    def connection(self) -> str:
+        """The line with which a shell sets ``brevo_default`` to lead here. It does not hold the key."""
+        return connection_line(self.url, has_key=self._has_key)
+
     def add_fault(self, fault: Fault | str) -> None:
         """Have something go wrong from now on, after the faults that stand already.
 
@@ -161,8 +197,9 @@ class Sandbox:
         self._faults.clear()
 
     def reset(self) -> None:
-        """Forget everything: events, requests, contacts, faults and counted requests."""
+        """Forget everything: events, requests, contacts, tokens, faults and counted requests."""
         self._store.reset()
+        self._tokens.reset()
         self._faults.clear()
         self._limits.reset()
 

@@ -125,10 +125,10 @@ def test_an_unknown_path_gets_404(sandbox: Sandbox, path: str) -> None:
 
 
 def test_the_root_says_what_this_is(sandbox: Sandbox) -> None:
-    """A browser that comes by gets a line of text, without a key."""
+    """A browser that comes by gets the page, without a key."""
     answer = requests.get(sandbox.origin, timeout=TIMEOUT)
     assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.headers["Content-Type"].startswith("text/html")
     assert "Brevo" in answer.text
 
 

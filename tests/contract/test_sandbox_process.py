@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import requests
 
-from airflow_provider_brevo.sandbox import Sandbox
+from airflow_provider_brevo.sandbox import DatabaseError, Sandbox
 
 EVENT = {"event_name": "e", "identifiers": {"email_id": "jane@example.com"}}
 TIMEOUT = 10
@@ -37,7 +38,7 @@ def command(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]
     )
     assert process.stdout is not None
     try:
-        lines = [process.stdout.readline() for _ in range(2)]
+        lines = [process.stdout.readline() for _ in range(3)]
         yield process, lines
     finally:
         process.kill()
@@ -196,6 +197,9 @@ def test_the_command_ends_by_ctrl_c_and_keeps_the_key_to_itself() -> None:
         (["--rate", "0"], "a whole number from 1 is needed"),
         (["--latency", "soon"], "a number of milliseconds from 0 is needed"),
         (["--api-key", ""], "the key is empty"),
+        (["--token-seconds", "-1"], "a number of seconds from 0 is needed"),
+        (["--oauth-client", "top-secret"], "ID:SECRET is needed"),
+        (["--oauth-client", ":x"], "ID:SECRET is needed"),
         (["--unknown"], "unrecognized arguments: --unknown"),
     ],
 )
@@ -206,6 +210,71 @@ def test_a_wrong_argument_is_reported_in_one_line(arguments: list[str], reason: 
     assert reason in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+    assert "top-secret" not in done.stderr
+
+
+def test_the_command_gives_tokens_to_its_clients() -> None:
+    """Clients, scopes and the life of a token are options; the secret is not printed."""
+    options = ("--oauth-client", "app:top:secret", "--oauth-scope", "a", "--oauth-scope", "b", "--token-seconds", "7")
+    with command(*options) as (process, lines):
+        origin = json.loads(lines[1].split("'")[1])["host"].removesuffix("/v3")
+        form = {"grant_type": "client_credentials", "client_id": "app", "client_secret": "top:secret"}
+        said = requests.post(f"{origin}/realms/partner/oauth/token", data=form, timeout=TIMEOUT).json()
+        assert (said["scope"], said["expires_in"]) == ("a b", 7)
+        form["client_secret"] = "other"
+        assert requests.post(f"{origin}/realms/partner/oauth/token", data=form, timeout=TIMEOUT).status_code == 401
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=5)
+        assert "secret" not in "".join(lines) + output + errors
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_what_arrived_outlives_the_command(tmp_path: Path, end: signal.Signals) -> None:
+    """With --db a later process has events and contacts, even if the first was killed."""
+    file = tmp_path / "sandbox.db"
+    with command("--db", str(file)) as (process, lines):
+        assert post(json.loads(lines[1].split("'")[1])["host"]) == 204
+        process.send_signal(end)
+        process.wait(5)
+    with Sandbox(db=file) as sandbox:
+        assert [(each.body, each.contact_id) for each in sandbox.events] == [(EVENT, 1)]
+        assert [(each.status, json.loads(each.body)) for each in sandbox.requests] == [(204, EVENT)]
+        listed = requests.get(f"{sandbox.url}/events", headers={"api-key": "k"}, timeout=TIMEOUT).json()
+        assert (listed["count"], listed["events"][0]["contact_id"]) == (1, 1)
+        page = requests.get(f"{sandbox.origin}/_sandbox/entries", timeout=TIMEOUT).json()
+        assert [entry["identifier"] for entry in page["entries"]] == ["", "jane@example.com"]
+        assert post(sandbox.url) == 204
+        assert sandbox.events[1].contact_id == 1
+        sandbox.stop()
+        sandbox.start()
+        assert [each.contact_id for each in sandbox.events] == [1, 1]
+
+
+def test_a_file_that_can_not_be_used_is_reported_in_one_line(tmp_path: Path) -> None:
+    """The command ends with 1, and nothing keeps its port."""
+    file = tmp_path / "notes.txt"
+    file.write_text("no database " * 100)
+    done = subprocess.run(
+        [*COMMAND, "--port", "0", "--db", str(file)], capture_output=True, text=True, check=False, timeout=TIMEOUT
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"error: cannot use {file}: ")
+    sandbox = Sandbox(db=file)
+    with pytest.raises(DatabaseError):
+        sandbox.start()
+    file.unlink()
+    with sandbox:
+        assert post(sandbox.url) == 204
+
+
+def test_a_busy_port_does_not_lock_the_file(tmp_path: Path) -> None:
+    """A sandbox that could not start leaves its file to others."""
+    file = tmp_path / "sandbox.db"
+    with Sandbox() as one:
+        with pytest.raises(OSError, match="in use"):
+            Sandbox(port=one.port, db=file).start()
+        with Sandbox(db=file):
+            pass
 
 
 def test_a_busy_port_is_reported_in_one_line() -> None:

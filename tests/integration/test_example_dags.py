@@ -45,7 +45,7 @@ def same(actual, expected):
 
 def test_every_example_is_tested(dagbag):
     """An example without a test here would be a claim that nobody checks."""
-    assert set(dagbag.dags) == {"video_played", "order_etl", "mapped_events"}
+    assert set(dagbag.dags) == {"video_played", "order_etl", "mapped_events", "backfill_orders", "orders_loaded"}
 
 
 def test_video_played(dagbag, sandbox, run):

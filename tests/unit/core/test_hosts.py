@@ -105,7 +105,8 @@ def test_a_token_url_is_text():
 def test_a_key_in_the_token_url_is_refused():
     """A key pasted into the token URL is found, and not shown."""
     found = problems(oauth_token_url="https://api.brevo.com/xkeysib-0123")
-    assert any("hold a secret" in problem for problem in found)
+    assert "hold a secret" in found[0]
+    assert "'oauth_token_url' is not of the form" in found[1]
     assert "xkeysib-0123" not in "".join(found)
 
 
@@ -114,7 +115,7 @@ def test_a_key_in_the_token_url_is_refused():
     [
         ({}, True),
         ({"oauth_token_url": "https://127.0.0.1:1/t"}, True),
-        ({"oauth_token_url": "http://127.0.0.1:1/t"}, False),
+        ({"oauth_token_url": "HTTP://127.0.0.1:1/t"}, False),
         ({"host": "http://127.0.0.1:1", "oauth_token_url": "https://api.brevo.com/t"}, False),
         ({"host": "http://127.0.0.1:1"}, False),
     ],

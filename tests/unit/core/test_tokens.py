@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 import traceback
 from urllib.parse import parse_qs
 
@@ -54,6 +55,7 @@ class Network:
         self.slept = []
         self.now = 1000.0
         self.takes = 0.0
+        self.holds_for = 0.0
 
     def send(self, method, path, *, headers, body):
         is_event = path == "/events"
@@ -61,6 +63,7 @@ class Network:
         answers = self.events if is_event else self.tokens
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         self.now += self.takes
+        time.sleep(self.holds_for)
         if isinstance(found, Exception):
             raise found
         return found
@@ -246,6 +249,7 @@ def test_a_token_that_was_renewed_meanwhile_is_kept():
 def test_many_threads_fetch_one_token():
     """Threads that need a token at the same time wait for one fetch, first and after a refusal."""
     network = Network(granted(), granted("second-token"))
+    network.holds_for = 0.05
     authenticator = network.authenticator()
     barrier = threading.Barrier(16)
     firsts, seconds = [], []

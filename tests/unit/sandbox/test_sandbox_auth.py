@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_brevo.sandbox.auth import is_loopback_host, refuse_key
+from airflow_provider_brevo.sandbox.auth import bearer_token, is_loopback_host, refuse_key
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,18 @@ from airflow_provider_brevo.sandbox.auth import is_loopback_host, refuse_key
 def test_keys_are_refused_in_brevos_words(sent: str | None, expected: str | None, message: str | None) -> None:
     """A missing and a wrong key are told apart; without an expected key any will do."""
     assert refuse_key(sent, expected) == message
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        *((None, None), ("", None), ("Bearer", None), ("Bearer ", None), ("Basic eDp5", None)),
+        *(("Bearer abc", "abc"), ("bearer  abc ", "abc")),
+    ],
+)
+def test_a_token_is_read_from_its_header(header: str | None, token: str | None) -> None:
+    """The scheme is written in any case; another scheme holds no token."""
+    assert bearer_token(header) == token
 
 
 @pytest.mark.parametrize(

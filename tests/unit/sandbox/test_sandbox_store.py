@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_brevo.sandbox.query import EventQuery, InvalidQueryError, parse_query
-from airflow_provider_brevo.sandbox.store import ReceivedRequest, Store
+from airflow_provider_brevo.sandbox.records import ReceivedRequest
+from airflow_provider_brevo.sandbox.store import MAX_ENTRIES, Store
 
 NOW = datetime(2026, 8, 31, 12, tzinfo=UTC)
 
@@ -191,6 +192,58 @@ def test_snapshots_do_not_follow_what_comes_later() -> None:
     kept.add_event(event())
     assert before[0].status is None
     assert (kept.requests()[0].body, kept.requests()[0].status) == (b"x", 200)
+
+
+def test_entries_are_events_and_requests_without_any() -> None:
+    """A request that brings several events has an entry for each, one that brings none has one, newest first."""
+    kept = store()
+    two, none = (ReceivedRequest(method="POST", path=path, query="", headers={}) for path in ("/two", "/none"))
+    kept.add_request(two)
+    kept.add_request(none)
+    kept.add_event(event(event_name="a"), two)
+    kept.add_event(event(event_name="b"), two)
+    total, entries = kept.newest()
+    assert total == 3
+    assert [(each.request, each.event and each.event.body["event_name"]) for each in entries] == [
+        (two, "b"),
+        (none, None),
+        (two, "a"),
+    ]
+    assert len({each.key for each in entries}) == 3
+    assert [request.number for request in kept.requests()] == [1, 2]
+
+
+def test_only_the_newest_entries_are_held() -> None:
+    """Older ones fall out one by one, and are counted."""
+    kept = store()
+    for _ in range(MAX_ENTRIES + 2):
+        kept.add_request(ReceivedRequest(method="GET", path="/", query="", headers={}))
+    total, entries = kept.newest()
+    assert (total, len(entries)) == (MAX_ENTRIES + 2, MAX_ENTRIES)
+    assert (entries[0].request.number, entries[-1].request.number) == (MAX_ENTRIES + 2, 3)
+
+
+def test_contacts_are_found_by_id_and_by_parts_of_the_rest() -> None:
+    """An id is matched whole, alone or with #; other identifiers in any case and in part."""
+    kept = store()
+    kept.add_event(event(identifiers={"contact_id": 42, "email_id": "Jane@example.com"}))
+    kept.add_event(event(identifiers={"contact_id": 4, "ext_id": "x-42"}))
+    assert [kept.contacts_like(text) for text in ("42", "#4", "jane@", "#x")] == [{42, 4}, {4}, {42}, set()]
+
+
+def test_listeners_hear_of_every_change_until_they_leave() -> None:
+    """Requests, what becomes of them, events and a reset are changes."""
+    kept, heard = store(), []
+    end = kept.listen(lambda: heard.append(1))
+    request = ReceivedRequest(method="GET", path="/", query="", headers={})
+    kept.add_request(request)
+    kept.complete_request(request, status=200)
+    kept.add_event(event(), request)
+    kept.reset()
+    assert len(heard) == 4
+    end()
+    kept.reset()
+    assert len(heard) == 4
 
 
 def test_a_reset_forgets_everything() -> None:
