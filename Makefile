@@ -1,8 +1,11 @@
 # make demo       the main job, end to end, against a local Brevo
 # make test       every test, on Airflow 3.3 and 2.11
+# make matrix     unit, contract and integration tests on all five versions, and on Python 3.12 and 3.13
+# make e2e        the sandbox's page in a real Chromium
 # make check      lint, types, packaging
 # make sandbox    a local Brevo to develop against
-# make bench      what importing and sending cost
+# make docs       the documentation's site, in .cache/site
+# make bench      what importing costs
 # make demo-live  one event to the real Brevo, with BREVO_API_KEY, after asking
 # make pins       resolve the pins in requirements/ anew
 # make clean      remove what the others made
@@ -18,7 +21,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
 
 VERSIONS := 3.3 3.2 3.1 3.0 2.11
-NEWEST := $(firstword $(VERSIONS))
+NEWEST := 3.3
+OLDEST := 2.11
 UV := .venv/uv-$(UV_VERSION)/bin/uv
 AIRFLOW := .venv/airflow-$(NEWEST)
 CHECK := .venv/check/bin
@@ -26,7 +30,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-live sandbox test check bench pins clean
+.PHONY: help demo demo-live sandbox test matrix e2e check docs bench pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -40,16 +44,27 @@ demo-live: $(AIRFLOW)/.ready
 sandbox: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python -m airflow_provider_brevo.sandbox
 
-# The newest version runs everything and measures coverage; the others run what depends on Airflow.
-test: $(VERSIONS:%=.venv/airflow-%/.ready)
+# The newest version runs everything and measures coverage; the oldest runs what depends on Airflow.
+test: $(AIRFLOW)/.ready .venv/airflow-$(OLDEST)/.ready
 	@echo "== Airflow $(NEWEST): all tests"
-	@$(AIRFLOW)/bin/python -m coverage run $(PYTEST)
+	@$(AIRFLOW)/bin/python -m coverage run $(PYTEST) --ignore=tests/e2e
 	@$(AIRFLOW)/bin/python -m coverage report --fail-under=100 \
 		--include='airflow_provider_brevo/core/*,airflow_provider_brevo/templating.py,airflow_provider_brevo/exceptions.py'
-	@for version in $(filter-out $(NEWEST),$(VERSIONS)); do \
-		echo "== Airflow $$version: unit, contract and integration tests"; \
+	@echo "== Airflow $(OLDEST): unit, contract and integration tests"
+	@.venv/airflow-$(OLDEST)/bin/python $(PYTEST) tests/unit tests/contract tests/integration
+
+matrix: $(VERSIONS:%=.venv/airflow-%/.ready) $(PYTHONS:%=.venv/airflow-$(NEWEST)-python-%/.ready)
+	@for version in $(VERSIONS); do \
+		echo "== Airflow $$version"; \
 		.venv/airflow-$$version/bin/python $(PYTEST) tests/unit tests/contract tests/integration || exit 1; \
 	done
+	@for python in $(PYTHONS); do \
+		echo "== Airflow $(NEWEST), Python $$python"; \
+		.venv/airflow-$(NEWEST)-python-$$python/bin/python $(PYTEST) tests/unit tests/contract || exit 1; \
+	done
+
+e2e: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python $(PYTEST) tests/e2e
 
 check: $(AIRFLOW)/.ready .venv/check/.ready
 	@echo "== lint"
@@ -63,6 +78,11 @@ check: $(AIRFLOW)/.ready .venv/check/.ready
 	@$(CHECK)/twine check --strict .cache/dist/*
 	@$(CHECK)/python scripts/check_dist.py .cache/dist
 
+docs: $(AIRFLOW)/.ready .venv/docs/.ready
+	@$(AIRFLOW)/bin/python scripts/reference.py --check
+	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --quiet --strict
+	@echo "the site is in .cache/site"
+
 bench: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python benchmarks/import_cost.py
 
@@ -75,6 +95,9 @@ pins: $(UV)
 	done
 	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 		--group pyproject.toml:check --output-file requirements/check.txt
+
+	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
+		--group pyproject.toml:docs --output-file requirements/docs.txt
 
 clean:
 	@rm -rf .venv .cache
@@ -97,8 +120,8 @@ $(UV):
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
 	@touch $@
 
-.venv/check/.ready: requirements/check.txt | $(UV)
-	@echo "setting up: linters"
+.venv/check/.ready .venv/docs/.ready: .venv/%/.ready: requirements/%.txt | $(UV)
+	@echo "setting up: $*"
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(@D)
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<

@@ -1,8 +1,10 @@
 """Real Airflow, in this process: a database on SQLite, DAGs run by dag.test(), the sandbox as Brevo."""
 
+import importlib
 import json
 import logging
 import sqlite3
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +15,14 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow.utils import db
 
 try:
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-except ImportError:  # Airflow 2, which runs a DAG without having stored it
-    sync_bag_to_db = None
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # before Airflow 3.2
+    from airflow.models.dagbag import DagBag
 
 from airflow_provider_brevo import _compat
 from airflow_provider_brevo.sandbox import Sandbox
 
+VERSION = tuple(int(part) for part in _compat.airflow_version().split(".")[:2])
 KEY = "xkeysib-" + "0123456789abcdef" * 4 + "-AbCdEfGhIjKlMnOp"
 
 
@@ -41,6 +43,20 @@ class Result:
         return "\n".join(_text(value) for row in rows for value in row if value is not None)
 
 
+def store(dag):
+    """Store a DAG in the database: Airflow 3 runs no other, and reads the files of the DAGs folder only."""
+    in_bundle = {"bundle_name": "dags-folder"} if VERSION >= (3, 2) else {}
+    bag = DagBag(dag_folder="/dev/null", bundle_path=Path("/dev"), **in_bundle)
+    if VERSION >= (3, 1):
+        bag.bag_dag(dag)
+        sync = importlib.import_module(DagBag.__module__).sync_bag_to_db
+        sync(bag, "dags-folder", None)
+    else:
+        dag.relative_fileloc = "dag.py"  # which this version expects of whoever read the file
+        bag.bag_dag(dag=dag)
+        bag.sync_to_db("dags-folder", None)
+
+
 def _text(value):
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
@@ -49,7 +65,9 @@ def _text(value):
 def database():
     """Make Airflow's database, once for all tests."""
     db.initdb()
-    if sync_bag_to_db:
+    if VERSION >= (3, 0):
+        from airflow.dag_processing.bundles.manager import DagBundlesManager  # noqa: PLC0415 # only Airflow 3 has it
+
         DagBundlesManager().sync_bundles_to_db()
     return Path(conf.get("database", "sql_alchemy_conn").removeprefix("sqlite:///"))
 
@@ -74,14 +92,15 @@ def new_dag():
 
 
 @pytest.fixture
-def run(database, capfd):
+def run(database, capfd, monkeypatch):
     """Run a DAG to its end, and return what it left behind."""
+    # Some versions wait for seconds between two tasks, for schedulers that don't run here.
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
 
     def run(dag):
-        if sync_bag_to_db:
-            bag = DagBag(dag_folder="/dev/null", bundle_path=Path("/dev"), bundle_name="dags-folder")
-            bag.bag_dag(dag)
-            sync_bag_to_db(bag, "dags-folder", None)
+        if VERSION >= (3, 0):
+            store(dag)
         # Airflow 2 keeps the handler that it made for the first run, whose output is closed by now.
         for handler in [*logging.getLogger("airflow.task").handlers]:
             if type(handler) is logging.StreamHandler:
@@ -122,4 +141,4 @@ def _grouped(rows):
 @pytest.fixture
 def airflow_version():
     """Return Airflow's version as numbers."""
-    return tuple(int(part) for part in _compat.airflow_version().split(".")[:2])
+    return VERSION
