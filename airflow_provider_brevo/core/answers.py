@@ -135,7 +135,7 @@ def _error(answer: Answer, sent: Sent) -> BrevoResponseError:
     said = _said(answer)
     if 300 <= status < 400:  # noqa: PLR2004 # the range of redirects
         return BrevoRedirectError(status=status, advice=_CHECK_BASE_URL)
-    if status == 401 or (status == 403 and _names_resource(said)):  # noqa: PLR2004
+    if status == 401 or (status == 403 and _names_resource(said)):  # noqa: PLR2004 # unauthorized, forbidden
         kind, advice = _authentication_kind(said, sent.auth)
     elif status in _BY_STATUS:
         kind, advice = _BY_STATUS[status]

@@ -14,8 +14,8 @@ from airflow_provider_brevo.sandbox import Sandbox
 brevo = pytest.importorskip("brevo", reason="brevo-python is pinned for the newest Airflow only")
 
 from brevo.core.api_error import ApiError  # noqa: E402  # not without the module
-from brevo.errors import BadRequestError, UnauthorizedError  # noqa: E402
-from brevo.event import (  # noqa: E402
+from brevo.errors import BadRequestError, UnauthorizedError  # noqa: E402 # see above
+from brevo.event import (  # noqa: E402 # see above
     CreateEventRequestIdentifiers,
     CreateEventRequestObject,
     CreateEventRequestObjectIdentifiers,
