@@ -2,12 +2,13 @@
 
 import json
 import logging
+import traceback
 from datetime import datetime
 
 import pytest
 
 from airflow_provider_brevo import connection_form
-from airflow_provider_brevo.exceptions import BrevoInvalidEventError, BrevoSettingsError
+from airflow_provider_brevo.exceptions import BrevoError, BrevoInvalidEventError, BrevoSettingsError
 from airflow_provider_brevo.hooks.brevo import BrevoHook
 from airflow_provider_brevo.sandbox import Sandbox
 
@@ -204,3 +205,26 @@ def test_an_account_must_be_an_object(hook, sandbox):
     sandbox.add_fault("non-json,status=200,path=/v3/account,times=1")
     assert hook.test_connection()[0] is False
     assert hook.test_connection()[0] is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"host": "https://gateway.example.com"}, None),
+        ({"extra": {"timeout": "soon"}}, None),
+        ({}, "500"),
+        ({}, "reset"),
+        ({}, "echo"),
+        ({"login": "client", "extra": {"auth_type": "oauth"}}, "500,path=/realms/partner/oauth/token"),
+    ],
+)
+def test_tracebacks_with_local_variables_hold_no_key(hook, connect, sandbox, fields, fault):
+    """Tools that print local variables beside a traceback find no key in any frame, of ours or below."""
+    extra = {"max_retries": 0, **fields.pop("extra", {})}
+    connect(**fields, extra=extra)
+    if fault:
+        sandbox.add_fault(fault)
+    with pytest.raises(BrevoError) as caught:
+        hook.create_event(EVENT)
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "0123456789abcdef" not in shown
