@@ -126,7 +126,7 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
             hook = BrevoHook(self.brevo_conn_id)
             try:
                 event = hook.prepare_event(self._event(), validate=self.validate)
-                sends = hook.sends and not validate_only
+                sends = not validate_only and hook.sends
                 if sends:
                     self._send(hook, event, context)
             finally:

@@ -95,6 +95,13 @@ def test_validate_only_sends_nothing_and_says_so(new_dag, run, sandbox, value):
     assert "It was not sent" in result.output
 
 
+def test_validate_only_needs_no_connection(monkeypatch):
+    """Events can be checked where no connection exists, in a test of DAGs say."""
+    monkeypatch.delenv("AIRFLOW_CONN_BREVO_DEFAULT", raising=False)
+    operator = BrevoCreateEventOperator(task_id="send", validate_only=True, brevo_conn_id="brevo_nowhere", **EVENT)
+    assert operator.execute(context()) == {"event_name": "order_completed", "events_sent": 0}
+
+
 def test_without_validation_unknown_fields_pass(new_dag, run, sandbox):
     """validate=False leaves the judgement to Brevo."""
     with new_dag() as dag:
