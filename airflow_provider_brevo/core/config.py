@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_provider_brevo.core.auth import ApiKey, OAuthClient
-from airflow_provider_brevo.core.hosts import DEFAULT_BASE_URL, KEY_LOOK, HostRules, is_loopback
+from airflow_provider_brevo.core.hosts import DEFAULT_BASE_URL, KEY_LOOK, HostRules
 from airflow_provider_brevo.exceptions import BrevoSettingsError
 
 if TYPE_CHECKING:
@@ -73,11 +73,6 @@ class BrevoSettings:
     def host(self) -> str:
         """Host and port of the base URL, for messages."""
         return urlsplit(self.base_url).netloc
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the base URL stays on this machine."""
-        return is_loopback(urlsplit(self.base_url).hostname or "")
 
 
 @dataclass(frozen=True, kw_only=True)

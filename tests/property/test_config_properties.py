@@ -6,7 +6,8 @@ import urllib3
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_brevo.core.config import EXTRAS, ConnectionFields, is_loopback, read_settings
+from airflow_provider_brevo.core.config import EXTRAS, ConnectionFields, read_settings
+from airflow_provider_brevo.core.hosts import is_loopback
 from airflow_provider_brevo.exceptions import BrevoSettingsError
 
 KEY = "xkeysib-" + "0123456789abcdef" * 4 + "-AbCdEfGhIjKlMnOp"

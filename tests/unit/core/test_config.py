@@ -8,9 +8,9 @@ from airflow_provider_brevo.core.config import (
     EXTRAS,
     BrevoSettings,
     ConnectionFields,
-    is_loopback,
     read_settings,
 )
+from airflow_provider_brevo.core.hosts import is_loopback
 from airflow_provider_brevo.exceptions import BrevoSettingsError
 
 KEY = "xkeysib-" + "0123456789abcdef" * 4 + "-AbCdEfGhIjKlMnOp"
@@ -44,7 +44,7 @@ def test_key_alone_gives_the_defaults():
         ca_bundle=None,
     )
     assert warnings == []
-    assert (settings.host, settings.is_loopback) == ("api.brevo.com", False)
+    assert settings.host == "api.brevo.com"
 
 
 @pytest.mark.parametrize("unset", [None, ""])
@@ -368,7 +368,7 @@ def test_secrets_are_never_shown():
 
     assert repr(fields) == "ConnectionFields(host=…, port=8025, …)"
     assert KEY not in repr(settings)
-    assert (settings.host, settings.is_loopback) == ("127.0.0.1:8025", True)
+    assert settings.host == "127.0.0.1:8025"
 
 
 @pytest.mark.parametrize("extra", [[1], "text", 5])
