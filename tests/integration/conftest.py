@@ -1,5 +1,6 @@
 """Real Airflow, in this process: a database on SQLite, DAGs run by dag.test(), the sandbox as Brevo."""
 
+import functools
 import importlib
 import json
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import structlog
 from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils import db
@@ -92,11 +94,39 @@ def new_dag():
 
 
 @pytest.fixture
-def run(database, capfd, monkeypatch):
-    """Run a DAG to its end, and return what it left behind."""
+def _logged_as_by_workers():
+    """Log as workers do: before Airflow 3.1 dag.test() prints tracebacks for people, with all local variables."""
+    if VERSION == (3, 0):
+        processors = importlib.import_module("airflow.sdk.log").logging_processors(enable_pretty_log=False)[0]
+        with open(2, "wb", buffering=0, closefd=False) as output:
+            factory = structlog.BytesLoggerFactory(output)
+            structlog.configure(processors, structlog.make_filtering_bound_logger(logging.INFO), logger_factory=factory)
+            yield
+        structlog.reset_defaults()
+    else:
+        yield
+
+
+@pytest.fixture
+def _quick(monkeypatch):
+    """Spare tests what Airflow's own scheduler would spread over time."""
     # Some versions wait for seconds between two tasks, for schedulers that don't run here.
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+    if (3, 0) <= VERSION < (3, 3):
+        # They build Airflow's API anew for each task, at more than a second each. From 3.3 on it is kept.
+        supervisor = importlib.import_module("airflow.sdk.execution_time.supervisor")
+        monkeypatch.setattr(supervisor, "in_process_api_server", _api_server)
+
+
+@functools.cache
+def _api_server():
+    return importlib.import_module("airflow.api_fastapi.execution_api.app").InProcessExecutionAPI()
+
+
+@pytest.fixture
+def run(database, capfd, _quick, _logged_as_by_workers):
+    """Run a DAG to its end, and return what it left behind."""
 
     def run(dag):
         if VERSION >= (3, 0):
@@ -120,18 +150,25 @@ def run(database, capfd, monkeypatch):
             )
             output = "".join(capfd.readouterr())
             assert "Logging error" not in output
-            if VERSION == (3, 0):
-                # Here dag.test() prints what task and supervisor say to each other, XComs included, whatever the level.
-                output = "\n".join(line for line in output.splitlines() if "[debug" not in line)
             return Result(
                 states=dict(states.fetchall()),
-                output=output,
+                output="\n".join(map(_unpacked, output.splitlines())),
                 rendered=_grouped(rendered),
                 xcoms=_grouped(xcoms),
                 database=database,
             )
 
     return run
+
+
+def _unpacked(line):
+    """Return the texts of a line that is JSON, any other line as it is."""
+    texts = []
+    try:
+        json.loads(line, object_hook=lambda entry: texts.extend(v for v in entry.values() if isinstance(v, str)))
+    except ValueError:
+        return line
+    return "\n".join(texts) or line
 
 
 def _grouped(rows):
