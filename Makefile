@@ -1,11 +1,12 @@
 # make demo       the main job, end to end, against a local Brevo
 # make test       every test, on Airflow 3.3 and 2.11
 # make matrix     unit, contract and integration tests on Airflow 2.11 to 3.3 and Python 3.11 to 3.13
-# make e2e        the sandbox's page in a real Chromium
+# make e2e        the sandbox's page in a real Chromium, and Airflow's UI beside it
 # make check      lint, types, packaging
-# make sandbox    a local Brevo to develop against
+# make sandbox    a local Brevo beside Airflow's UI, to click through
 # make docs       the documentation's site, in .cache/site
 # make bench      what importing costs
+# make live       the open questions, asked of the real Brevo, with BREVO_API_KEY
 # make demo-live  one event to the real Brevo, with BREVO_API_KEY, after asking
 # make pins       resolve the pins in requirements/ anew
 # make clean      remove what the others made
@@ -32,7 +33,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MATRIX_TARGETS := $(MATRIX:%=matrix-%)
-.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e check docs bench pins clean
+.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e live check docs bench pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -44,7 +45,10 @@ demo-live: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python scripts/demo.py --live
 
 sandbox: $(AIRFLOW)/.ready
-	@$(AIRFLOW)/bin/python -m airflow_provider_brevo.sandbox
+	@$(AIRFLOW)/bin/python scripts/playground.py
+
+# A key in the environment is for `make live` alone.
+test matrix $(MATRIX_TARGETS): export BREVO_API_KEY :=
 
 # The newest version runs everything and measures coverage; the oldest runs what depends on Airflow.
 test: $(AIRFLOW)/.ready .venv/airflow-$(OLDEST)/.ready
@@ -66,6 +70,9 @@ $(MATRIX_TARGETS): matrix-%: .venv/airflow-%/.ready
 
 e2e: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python $(PYTEST) tests/e2e
+
+live: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python $(PYTEST) --confcutdir=tests/live tests/live
 
 check: $(AIRFLOW)/.ready .venv/check/.ready
 	@echo "== lint"

@@ -67,7 +67,7 @@ def main() -> int:
     show_refusal()
     console.print(
         "\n[bold]Next:[/] README.md for your first event in five minutes · example_dags/ for more DAGs ·"
-        f"\n      {LOG.relative_to(ROOT)} for Airflow's log · make sandbox for a local Brevo to develop against"
+        f"\n      {LOG.relative_to(ROOT)} for Airflow's log · make sandbox to click through it in Airflow's UI"
     )
     return 0 if all_right else 1
 
