@@ -5,7 +5,7 @@
 # make check      lint, types, packaging
 # make sandbox    a local Brevo beside Airflow's UI, to click through
 # make docs       the documentation's site, in .cache/site
-# make bench      what importing costs
+# make bench      what importing, sending and checking cost, beside other ways
 # make live       the open questions, asked of the real Brevo, with BREVO_API_KEY
 # make demo-live  one event to the real Brevo, with BREVO_API_KEY, after asking
 # make pins       resolve the pins in requirements/ anew
@@ -91,8 +91,8 @@ docs: $(AIRFLOW)/.ready .venv/docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --quiet --strict
 	@echo "the site is in .cache/site"
 
-bench: $(AIRFLOW)/.ready
-	@$(AIRFLOW)/bin/python benchmarks/import_cost.py
+bench: .venv/bench/.ready
+	@.venv/bench/bin/python -m benchmarks
 
 pins: $(UV)
 	@for version in $(VERSIONS); do \
@@ -101,9 +101,10 @@ pins: $(UV)
 			requirements/airflow-$$version.in pyproject.toml \
 			--output-file requirements/airflow-$$version.txt || exit 1; \
 	done
+	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate --group bench \
+		requirements/bench.in pyproject.toml --output-file requirements/bench.txt
 	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 		--group pyproject.toml:check --output-file requirements/check.txt
-
 	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --no-header --no-annotate \
 		--group pyproject.toml:docs --output-file requirements/docs.txt
 
@@ -135,6 +136,15 @@ $(UV):
 	@rm -rf $(@D)
 	@$(UV) venv --quiet --python $* $(@D) || { echo "Python $* is needed for this part of the matrix: install it" >&2; exit 1; }
 	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
+	@touch $@
+
+# The newest Airflow again, with what is compared beside ours.
+.venv/bench/.ready: requirements/bench.txt pyproject.toml | $(UV)
+	@echo "setting up: bench"
+	@rm -rf $(@D)
+	@$(UV) venv --quiet --python "$$(command -v $(PYTHON))" $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --requirement $<
+	@$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
 .venv/check/.ready .venv/docs/.ready: .venv/%/.ready: requirements/%.txt | $(UV)
