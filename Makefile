@@ -3,6 +3,8 @@
 # make matrix     unit, contract and integration tests on Airflow 2.11 to 3.3 and Python 3.11 to 3.13
 # make e2e        the sandbox's page in a real Chromium, and Airflow's UI beside it
 # make check      lint, types, packaging
+# make dist       wheel and sdist, in .cache/dist
+# make wheel      the built wheel, installed with plain pip in a new environment, sends an event
 # make sandbox    a local Brevo beside Airflow's UI, to click through
 # make docs       the documentation's site, in .cache/site
 # make bench      what importing, sending and checking cost, beside other ways
@@ -33,7 +35,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MATRIX_TARGETS := $(MATRIX:%=matrix-%)
-.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e live check docs bench pins clean
+.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e live check dist wheel docs bench pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -80,11 +82,22 @@ check: $(AIRFLOW)/.ready .venv/check/.ready
 	@$(CHECK)/ruff format --check --quiet
 	@echo "== types"
 	@$(CHECK)/mypy --python-executable $(AIRFLOW)/bin/python --cache-dir /dev/null
+	@echo "== workflows"
+	@$(CHECK)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(CHECK)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@echo "== packaging"
+	@$(MAKE) --no-print-directory dist
+
+dist: .venv/check/.ready
 	@rm -rf .cache/dist
 	@$(UV) build --quiet --out-dir .cache/dist
 	@$(CHECK)/twine check --strict .cache/dist/*
 	@$(CHECK)/python scripts/check_dist.py .cache/dist
+
+# WHEEL=FILE checks a wheel that was built before, as a release does.
+wheel: $(AIRFLOW)/.ready $(if $(WHEEL),,dist)
+	@$(AIRFLOW)/bin/python scripts/check_wheel.py --constraint requirements/airflow-$(NEWEST).txt \
+		$(or $(WHEEL),.cache/dist/*.whl)
 
 docs: $(AIRFLOW)/.ready .venv/docs/.ready
 	@$(AIRFLOW)/bin/python scripts/reference.py --check

@@ -1,5 +1,6 @@
-"""Check that wheel and sdist hold the package, all of it, and nothing else."""
+"""Check that wheel and sdist hold the package, all of it, and nothing else; for a release, that the tag names them."""
 
+import argparse
 import subprocess
 import sys
 import tarfile
@@ -11,10 +12,11 @@ PACKAGE = "airflow_provider_brevo"
 SDIST_EXTRAS = {"PKG-INFO", "pyproject.toml", "README.md", "LICENSE", ".gitignore"}
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, tag: str | None) -> int:
     """Compare what the files in a folder hold with what git knows of the package.
 
     :param folder: where one wheel and one sdist are.
+    :param tag: the tag of a release, which has to be the version of both; None where nothing is released.
     """
     listed = subprocess.run(["git", "ls-files", PACKAGE], cwd=ROOT, capture_output=True, text=True, check=True)
     expected = set(listed.stdout.split())
@@ -30,9 +32,31 @@ def main(folder: Path) -> int:
         for word, names in (("lacks", expected - held), ("also holds", held - expected))
         for name in sorted(names)
     ]
+    if tag is not None:
+        problems += release_problems(tag, wheel.name, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     print("\n".join(problems) or f"{wheel.name} and the sdist hold the {len(expected)} files of the package, no more")
     return 1 if problems else 0
 
 
+def release_problems(tag: str, wheel: str, changelog: str) -> list[str]:
+    """List what speaks against releasing a wheel under a tag.
+
+    :param tag: such as ``v0.1.0``.
+    :param wheel: the name of its file, which holds the version.
+    :param changelog: the text of CHANGELOG.md.
+    """
+    version = wheel.split("-")[1]
+    problems = []
+    if tag != f"v{version}":
+        problems.append(f"the tag is {tag}, but {wheel} needs v{version}: correct the tag, or __version__")
+    if f"\n## [{version}]" not in changelog:
+        problems.append(f"CHANGELOG.md has no section [{version}]: rename [Unreleased], and start a new one")
+    return problems
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where one wheel and one sdist are")
+    parser.add_argument("--tag", help="the tag of a release")
+    options = parser.parse_args()
+    sys.exit(main(options.folder, options.tag))
