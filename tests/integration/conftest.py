@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import structlog
 from airflow.configuration import conf
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils import db
@@ -97,6 +96,8 @@ def new_dag():
 def _logged_as_by_workers():
     """Log as workers do: before Airflow 3.1 dag.test() prints tracebacks for people, with all local variables."""
     if VERSION == (3, 0):
+        import structlog  # noqa: PLC0415 # Airflow 2 doesn't have it
+
         processors = importlib.import_module("airflow.sdk.log").logging_processors(enable_pretty_log=False)[0]
         with open(2, "wb", buffering=0, closefd=False) as output:
             factory = structlog.BytesLoggerFactory(output)
