@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 PAGES = DOCS / "reference"
 NOTE = "<!-- Written by scripts/reference.py: change the source it names, not this page. -->\n\n"
 
-MODULES = ("operators.brevo", "hooks.brevo", "core.client", "core.config", "core.validation", "sandbox")
+MODULES = ("operators.brevo", "hooks.brevo", "core.client", "core.config", "core.auth", "core.validation", "sandbox")
 """What belongs to the public API, beside the errors."""
 
 CALLED_BY_AIRFLOW = {"get_connection_form_widgets", "get_ui_field_behaviour", "render_template"}

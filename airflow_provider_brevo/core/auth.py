@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = ["ApiKey", "OAuthClient"]
+
 _API_KEY = re.compile(r"xkeysib-[0-9a-fA-F]{64}-[0-9A-Za-z]{16}")
 _SMTP_PREFIX = "xsmtpsib-"
 _API_PREFIX = "xkeysib-"
