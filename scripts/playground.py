@@ -183,7 +183,7 @@ class Airflow:
         return self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}).ok
 
     def _call(self, method: str, path: str, body: object = None) -> requests.Response:
-        return self._api.request(method, self.url + path, json=body, timeout=10)
+        return self._api.request(method, self.url + path, json=body, timeout=60)
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 100
 RUN_SECONDS = 60
 STOP_SECONDS = 15
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class Playground:
