@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from airflow_provider_brevo.sandbox import Sandbox
 
 KEY = "xkeysib-secret-key"
-TIMEOUT = 10
+TIMEOUT = 30
 HOSTILE = "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
 
 
@@ -62,6 +62,7 @@ def open_first(page: Page) -> None:
     page.locator("#list").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#detail")).to_be_visible()
+    expect(page.locator("#raw")).to_contain_text("host:", ignore_case=True)  # which is fetched when the entry opens
 
 
 def test_an_empty_sandbox_shows_the_connection(page: Page, sandbox: Sandbox, seen: Seen) -> None:
