@@ -3,6 +3,7 @@
 import argparse
 import errno
 import math
+import random
 import signal
 import sys
 import threading
@@ -10,9 +11,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from airflow_provider_brevo.sandbox import DatabaseError, Fault, InvalidFaultError, Sandbox
+from airflow_provider_brevo.sandbox.batch import FORMS, STATUSES
+from airflow_provider_brevo.sandbox.limits import WINDOWS
+from airflow_provider_brevo.sandbox.store import KEEP
 
 _DEFAULT_PORT = 8025
 _MAX_PORT = 65535
+_SHORTEST_WINDOW = 0.001
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,13 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port=options.port,
         api_key=options.api_key,
         rate=options.rate,
+        window=options.window,
+        window_seconds=options.window_seconds,
         latency=options.latency / 1000,
         faults=options.fault,
         known_objects=options.known_object,
+        batch_form=options.batch_form,
+        batch_status=options.batch_status,
+        queue_delay=options.queue_delay,
+        keep=options.keep,
         db=options.db,
         oauth_clients=None if options.oauth_client is None else dict(options.oauth_client),
         oauth_scopes=options.oauth_scope,
         token_seconds=options.token_seconds,
+        rng=random.Random(options.seed),  # noqa: S311  # dice, no secrets
     )
     try:
         sandbox.start()
@@ -70,7 +82,16 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_port, default=_DEFAULT_PORT, help=f"default {_DEFAULT_PORT}; 0 for any that is free"
     )
     parser.add_argument("--api-key", type=_key, metavar="KEY", help="the only key that is right; default: any key is")
-    parser.add_argument("--rate", type=_rate, metavar="N", help="requests a second and endpoint; default: unlimited")
+    parser.add_argument("--rate", type=_count, metavar="N", help="requests a window and endpoint; default: unlimited")
+    parser.add_argument(
+        "--window",
+        choices=WINDOWS,
+        default=WINDOWS[0],
+        help="fixed (the default): one follows the other, from a random moment; sliding: the last seconds count",
+    )
+    parser.add_argument(
+        "--window-seconds", type=_window, default=1.0, metavar="N", help="how long a window is; default 1"
+    )
     parser.add_argument("--latency", type=_latency, default=0.0, metavar="MS", help="milliseconds before every answer")
     parser.add_argument(
         "--fault",
@@ -86,6 +107,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TYPE",
         help="a type of object the account has; may be repeated; default: it has all",
     )
+    parser.add_argument(
+        "--batch-form",
+        choices=FORMS,
+        default=FORMS[0],
+        help="what the body of a batch is: an object with events (the default), or an array as it once was",
+    )
+    parser.add_argument(
+        "--batch-status",
+        type=int,
+        choices=STATUSES,
+        default=STATUSES[0],
+        help=f"the answer to a batch of valid events; default {STATUSES[0]}",
+    )
+    parser.add_argument(
+        "--queue-delay",
+        type=_seconds,
+        default=0.0,
+        metavar="N",
+        help="seconds until the events of a batch are shown; default 0",
+    )
+    parser.add_argument(
+        "--keep",
+        type=_count,
+        default=KEEP,
+        metavar="N",
+        help=f"how many events and requests stay in memory, the newest; default {KEEP}",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="throws the dice of faults and windows as it did before")
     parser.add_argument("--db", metavar="FILE", help="keep what arrives in this SQLite file; default: in memory")
     parser.add_argument(
         "--oauth-client",
@@ -139,7 +188,7 @@ def _key(text: str) -> str:
     return text
 
 
-def _rate(text: str) -> int:
+def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
     return int(text)
@@ -151,6 +200,13 @@ def _latency(text: str) -> float:
 
 def _seconds(text: str) -> float:
     return _number(text, "a number of seconds")
+
+
+def _window(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < _SHORTEST_WINDOW:
+        raise argparse.ArgumentTypeError(f"a window lasts at least a millisecond, not {text!r}")
+    return seconds
 
 
 def _number(text: str, what: str) -> float:

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from airflow_provider_brevo.sandbox.auth import bearer_token, is_loopback_host, refuse_key
+from airflow_provider_brevo.sandbox.batch import BatchCall, check_batch, refuse_size
 from airflow_provider_brevo.sandbox.breakage import break_connection, fault_reply, send_half
 from airflow_provider_brevo.sandbox.checks import InvalidEventError, check_event, parse_json
 from airflow_provider_brevo.sandbox.faults import Fault, FaultList
@@ -28,7 +30,10 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _FIRST_ERROR_STATUS = 400
 _FIRST_REFUSAL_STATUS = 300
+_MULTI_STATUS = 207
 _ARRIVAL: web.RequestKey[ReceivedRequest] = web.RequestKey("arrival", ReceivedRequest)
+# A fault that happens to single events of a batch; taken away by the call to which it happens.
+_FAULT: web.RequestKey[Fault] = web.RequestKey("fault", Fault)
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +51,8 @@ class Api:
     :param api_key: The one key that is right, None if any is.
     :param tokens: Gives and knows access tokens.
     :param page: The page at ``/``.
+    :param batches: How the batch call reads and answers.
+    :param queue_delay: Seconds until the events of a batch are shown.
     :param latency: Seconds every answer takes longer.
     :param clock: Gives the time.
     """
@@ -56,6 +63,8 @@ class Api:
     api_key: str | None = field(repr=False)
     tokens: TokenDesk
     page: Page
+    batches: BatchCall
+    queue_delay: float
     latency: float
     clock: Callable[[], datetime]
 
@@ -65,6 +74,7 @@ class Api:
         self.page.add_routes(app)
         app.router.add_route("POST", TOKEN_PATH, self.give_token)
         app.router.add_route("POST", "/v3/events", self.create_event)
+        app.router.add_route("POST", "/v3/events/batch", self.create_batch)
         app.router.add_route("GET", "/v3/events", self.list_events)
         app.router.add_route("GET", "/v3/account", self.show_account)
         return app
@@ -88,16 +98,44 @@ class Api:
 
         :param request: The request.
         """
-        if request.content_type != "application/json":
-            return error(400, "Content-Type must be application/json")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            return error(400, "Content-Encoding is not supported")
+        refusal = _refuse_media(request)
+        if refusal is not None:
+            return refusal
         try:
             event = check_event(parse_json(await request.read()))
-        except InvalidEventError as refusal:
-            return error(400, str(refusal))
+        except InvalidEventError as wrong:
+            return error(400, str(wrong))
         self.store.add_event(event, request[_ARRIVAL])
         return web.Response(status=204)
+
+    async def create_batch(self, request: web.Request) -> web.StreamResponse:
+        """Take the valid events of a batch.
+
+        :param request: The request.
+        """
+        body = await request.read()
+        refusal = _refuse_media(request) or refuse_size(body)
+        if refusal is not None:
+            return refusal
+        try:
+            events = self.batches.read(body)
+        except InvalidEventError as wrong:
+            return error(400, str(wrong))
+        valid, errors = check_batch(events)
+        fault = request.get(_FAULT)
+        hit = self.faults.choose(fault, valid) if fault is not None else set()
+        taken = valid if fault is None or fault.taken else {at: valid[at] for at in valid if at not in hit}
+        if taken:
+            self.store.add_batch(taken, request[_ARRIVAL], delay=self.queue_delay)
+            if self.queue_delay:
+                asyncio.get_running_loop().call_later(self.queue_delay, self.store.release)
+        if fault is None or not hit:
+            return self.batches.answer(len(events), errors)
+        del request[_FAULT]
+        if fault.kind == "short":
+            return self.batches.answer(len(events), errors, dropped=len(hit))
+        errors.setdefault(fault.message or "Event could not be processed", []).extend(sorted(hit))
+        return self.batches.answer(len(events), errors, status=fault.status)
 
     async def list_events(self, request: web.Request) -> web.StreamResponse:
         """Show the events that match the query, newest first.
@@ -145,17 +183,20 @@ class Api:
                 reply, fault = await self._answer(request, arrival, handler, fault)
         except asyncio.CancelledError:
             self.store.complete_request(arrival, reason="The connection ended before the answer")
+            self.store.count_answer(arrival)
             raise
         except Exception:  # noqa: BLE001  # whatever it is, a client gets an answer, and the log the reason.
             _log.exception("the sandbox failed to answer %s %s", arrival.method, arrival.path)
             reply = error(500)
         if fault is not None and fault.kind in {"reset", "close"}:
             self.store.complete_request(arrival, reason=f"Fault {fault.kind}: no answer")
+            self.store.count_answer(arrival)
             break_connection(request, reset=fault.kind == "reset")
             return reply
         self._add_headers(request, reply)
         # Kept before it is sent, so that whoever reads the answer finds the status here.
         self.store.complete_request(arrival, status=reply.status, reason=_reason(reply, fault, arrival))
+        self.store.count_answer(arrival)
         if fault is not None and fault.kind == "truncated" and isinstance(reply, web.Response):
             return await send_half(request, reply)
         return reply
@@ -194,6 +235,12 @@ class Api:
         if fault is None:
             return await self._carry_out(request, handler), None
         usual: web.StreamResponse | None = None
+        if fault.of_batches:
+            request[_FAULT] = fault
+            usual = await self._carry_out(request, handler)
+            if _FAULT in request:
+                self.faults.give_back(fault)
+            return usual, None if _FAULT in request else fault
         if fault.taken:
             usual = await self._carry_out(request, handler)
             if usual.status >= _FIRST_ERROR_STATUS:
@@ -240,7 +287,7 @@ class Api:
     def _add_headers(self, request: web.Request, reply: web.StreamResponse) -> None:
         # Nothing grants other origins access: there are no CORS headers, on purpose.
         reply.headers["X-Content-Type-Options"] = "nosniff"
-        if _is_api(request):
+        if _is_api(request) and "x-sib-ratelimit-limit" not in reply.headers:
             for name, value in self.limits.peek(_endpoint(request)).headers().items():
                 reply.headers.setdefault(name, value)
 
@@ -251,6 +298,14 @@ def _is_api(request: web.Request) -> bool:
 
 def _endpoint(request: web.Request) -> str:
     return f"{request.method} {request.path}"
+
+
+def _refuse_media(request: web.Request) -> web.Response | None:
+    if request.content_type != "application/json":
+        return error(400, "Content-Type must be application/json")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        return error(400, "Content-Encoding is not supported")
+    return None
 
 
 def _refuse_host(request: web.Request) -> web.Response | None:
@@ -265,7 +320,7 @@ def _reason(reply: web.StreamResponse, fault: Fault | None, arrival: ReceivedReq
     if fault is not None and fault.kind == "hang":
         # It is over, and what was asked for was done after all.
         fault = None
-    if fault is None and reply.status < _FIRST_REFUSAL_STATUS:
+    if fault is None and reply.status < _FIRST_REFUSAL_STATUS and reply.status != _MULTI_STATUS:
         return None
     text = (reply.text if isinstance(reply, web.Response) else None) or ""
     try:
@@ -273,7 +328,21 @@ def _reason(reply: web.StreamResponse, fault: Fault | None, arrival: ReceivedReq
     except ValueError:
         said = None
     said = said if isinstance(said, dict) else {}
-    message = said.get("message") or ": ".join(filter(None, (said.get("error"), said.get("error_description"))))
+    if fault is None and said.get("failed_events") == 0:
+        return None
+    message = (
+        said.get("message")
+        or _rejected(said)
+        or ": ".join(filter(None, (said.get("error"), said.get("error_description"))))
+    )
     if fault is not None:
         message = f"Fault {fault.kind}: {message or reply.headers.get('Location') or reply.reason}"
     return without_secrets(message or str(reply.reason), arrival.headers, arrival.path, arrival.body)
+
+
+def _rejected(said: dict[str, Any]) -> str:
+    """Tell which part of a batch was rejected, and why its first event was; nothing if it is no such answer."""
+    if not said.get("errors"):
+        return ""
+    events = f"{said['failed_events']} of {said['total_events']} events were rejected"
+    return f"{events}: {said['errors'][0]['message']}"

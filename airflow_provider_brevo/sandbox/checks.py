@@ -25,6 +25,7 @@ _TEXT_IDENTIFIERS = ("email_id", "ext_id", "phone_id", "whatsapp_id", "landline_
 _INT64 = range(-(2**63), 2**63)
 # Reference: "Limited to 255 characters, alphanumerical characters and - _ only", for names and keys alike.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class InvalidEventError(ValueError):
@@ -45,7 +46,8 @@ def parse_json(body: bytes) -> Any:
             body.decode("utf-8"),
             parse_constant=_refuse_constant,
             parse_float=_finite_float,
-            object_pairs_hook=_object_of_unique_names,
+            # Only an escape can bring what is not Unicode: the bytes are UTF-8.
+            object_pairs_hook=_unicode_object_of_unique_names if b"\\u" in body else _object_of_unique_names,
         )
     except InvalidEventError:
         raise
@@ -103,15 +105,15 @@ def _check_identifiers(fields: dict[str, Any]) -> None:
 
 
 def _check_event_properties(properties: dict[str, Any]) -> None:
-    for place, value in _walk(properties, "event_properties"):
+    for place, value in _walk(properties, ("event_properties",)):
         if isinstance(value, dict):
             for key in value:
                 if not _NAME.fullmatch(key):
-                    raise InvalidEventError(f"Invalid key {_quote(key)} in {place}")
+                    raise InvalidEventError(f"Invalid key {_quote(key)} in {''.join(place)}")
         elif value is None:
-            raise InvalidEventError(f"{place} must not be null")
+            raise InvalidEventError(f"{''.join(place)} must not be null")
     try:
-        size = len(json.dumps(properties, ensure_ascii=False, separators=(",", ":")).encode())
+        size = len(_COMPACT.encode(properties).encode())
     except RecursionError as error:
         raise InvalidEventError("event_properties is nested too deeply") from error
     if size > MAX_PROPERTIES_BYTES:
@@ -138,16 +140,25 @@ def _check_object(obj: dict[str, Any]) -> None:
             _text(value, f"object.identifiers.{name}")
 
 
-def _walk(value: object, place: str) -> Iterator[tuple[str, object]]:
-    """Yield every value with its place; a stack of our own, since JSON may nest deeper than Python calls."""
+def _walk(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield what may be wrong, objects and nulls, with its place.
+
+    A stack of our own, since JSON may nest deeper than Python calls.
+    """
     waiting = [(place, value)]
     while waiting:
         place, value = waiting.pop()
-        yield place, value
         if isinstance(value, dict):
-            waiting.extend((f"{place}.{key}", item) for key, item in value.items())
+            yield place, value
+            waiting.extend(((*place, ".", key), item) for key, item in value.items() if _may_be_wrong(item))
         elif isinstance(value, list):
-            waiting.extend((f"{place}[{index}]", item) for index, item in enumerate(value))
+            waiting.extend(((*place, f"[{index}]"), item) for index, item in enumerate(value) if _may_be_wrong(item))
+        else:
+            yield place, value
+
+
+def _may_be_wrong(value: object) -> bool:
+    return value is None or isinstance(value, (dict, list))
 
 
 def _object(value: object, place: str) -> dict[str, Any]:
@@ -199,10 +210,14 @@ def _object_of_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     obj = dict(pairs)
     if len(obj) < len(pairs):
         raise InvalidEventError("The request body gives a name twice in one object")
+    return obj
+
+
+def _unicode_object_of_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         _refuse_surrogates(name)
         _refuse_surrogates(value)
-    return obj
+    return _object_of_unique_names(pairs)
 
 
 def _refuse_surrogates(value: object) -> None:

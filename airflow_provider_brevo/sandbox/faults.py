@@ -16,6 +16,10 @@ kind                      what happens
 ``unknown-ip``            401, Brevo's text for an address that is not on the account's allow-list
 ``restricted``            403 (or ``status=``), Brevo's text for a key that may not use this resource
 ``echo``                  400 whose message quotes the request body and the key or token
+``partial``               ``indices=`` (default 0) or ``share=`` of a batch's events are rejected though they are
+                          valid, with ``message=``; ``status=`` (default 207, and 400 if none is left)
+``short``                 ``by=`` (default 1) events of a batch are dropped without a word: ``count`` is less than
+                          what was sent
 ========================  ==============================================================================
 
 Options of every kind:
@@ -29,6 +33,10 @@ Options of every kind:
 - ``reset=S``: the answer says that no requests remain until S seconds have passed;
 - ``message=TEXT``: the text in the answer's body.
 
+``partial`` and ``short`` befall ``POST /v3/events/batch`` only, and there a batch with a valid event that they hit.
+``indices=0-4,7`` counts from 0, as Brevo's answers do; ``share=0.1`` is a tenth of the batch, at least one event, by
+dice. ``short`` drops the last ones. With ``taken`` the events are taken nevertheless, and only the answer denies it.
+
 Faults stand in the order in which they were given; the first that matches a request happens. They come
 before routing, key and limits, and by default befall every path under ``/v3``; the token call is befallen by
 those with ``path=/realms/partner/oauth/token`` only.
@@ -37,6 +45,7 @@ those with ``path=/realms/partner/oauth/token`` only.
 import random
 import re
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,16 +62,27 @@ _STATUSES = {
     "restricted": (403, range(400, 500)),
     "unknown-ip": (401, range(401, 402)),
     "echo": (400, range(400, 401)),
+    "partial": (207, range(200, 600)),
 }
 _SILENT = ("hang", "reset", "close")
-_KINDS = (*_SILENT, *_STATUSES)
-# Only these may hold a comma: an HTTP date, a sentence, a URL.
-_FREE_TEXT = ("retry_after", "message", "location")
+_OF_BATCHES = ("partial", "short")
+_KINDS = (*_SILENT, *_STATUSES, "short")
+_BATCH = ("POST", "/v3/events/batch")
+_RANGE = re.compile(r" *([0-9]{1,9})(?:-([0-9]{1,9}))? *", re.ASCII)
+# Only these may hold a comma: an HTTP date, a sentence, a URL, a list.
+_FREE_TEXT = ("retry_after", "message", "location", "indices")
 _OPTIONS = (
     *("times", "chance", "path", "method", "retry_after", "reset", "message"),
-    *("seconds", "status", "location"),
+    *("seconds", "status", "location", "indices", "share", "by"),
 )
-_OWNERS = {"seconds": ("hang",), "location": ("redirect",), "status": tuple(_STATUSES)}
+_OWNERS = {
+    "seconds": ("hang",),
+    "location": ("redirect",),
+    "status": tuple(_STATUSES),
+    "indices": ("partial",),
+    "share": ("partial",),
+    "by": ("short",),
+}
 _DEFAULT_SECONDS = 3600.0
 
 
@@ -86,6 +106,9 @@ class Fault:
     :param seconds: How long ``hang`` hangs.
     :param status: The status of the answer; None for the kind's own.
     :param location: Where ``redirect`` points.
+    :param indices: Which events of a batch ``partial`` rejects, such as ``0-4,7``.
+    :param share: Of how large a share of a batch's events it does so, instead.
+    :param by: How many events ``short`` drops.
     :raises InvalidFaultError: if a value is wrong or belongs to another kind.
     """
 
@@ -101,6 +124,9 @@ class Fault:
     seconds: float | None = None
     status: int | None = None
     location: str | None = None
+    indices: str | None = None
+    share: float | None = None
+    by: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values together."""
@@ -130,9 +156,23 @@ class Fault:
             raise InvalidFaultError("seconds must be a number from 0")
         if self.path is not None and not self.path.startswith("/"):
             raise InvalidFaultError("path must start with /")
+        self._check_batch()
         for option in ("retry_after", "reset", "location"):
             if _CONTROL.search(str(getattr(self, option))):
                 raise InvalidFaultError(f"{option} must not hold control characters")
+
+    def _check_batch(self) -> None:
+        if self.share is not None and not 0 < self.share <= 1:
+            raise InvalidFaultError("share must be above 0 and at most 1")
+        if self.by is not None and self.by < 1:
+            raise InvalidFaultError("by must be at least 1")
+        if self.indices is not None:
+            if self.share is not None:
+                raise InvalidFaultError("indices and share exclude each other")
+            if not all(map(_RANGE.fullmatch, self.indices.split(","))):
+                raise InvalidFaultError(f"indices must be like 0-4,7, not {self.indices!r}")
+        if self.of_batches and not self._is_on(*_BATCH):
+            raise InvalidFaultError(f"{self.kind!r} befalls {' '.join(_BATCH)} only")
 
     @classmethod
     def parse(cls, spec: str) -> "Fault":
@@ -149,8 +189,8 @@ class Fault:
 
     @property
     def answer_status(self) -> int | None:
-        """The status it answers with, None if it does not answer."""
-        if self.kind in _SILENT:
+        """The status it answers with, None if it does not answer, or not by itself."""
+        if self.kind in _SILENT or self.of_batches:
             return None
         if self.status is not None:
             return self.status
@@ -161,12 +201,30 @@ class Fault:
         """How many seconds ``hang`` hangs."""
         return _DEFAULT_SECONDS if self.seconds is None else self.seconds
 
+    @property
+    def of_batches(self) -> bool:
+        """Whether it happens to single events of a batch."""
+        return self.kind in _OF_BATCHES
+
+    def hits(self, index: int) -> bool:
+        """Tell whether ``indices`` names an event.
+
+        :param index: Its place in its batch, from 0.
+        """
+        ranges = (_RANGE.fullmatch(part) for part in (self.indices or "0").split(","))
+        return any(found and int(found[1]) <= index <= int(found[2] or found[1]) for found in ranges)
+
     def befalls(self, method: str, path: str) -> bool:
         """Tell whether it may happen to a request.
 
         :param method: The request's method.
         :param path: The request's path.
         """
+        if self.of_batches:
+            return (method, path) == _BATCH
+        return self._is_on(method, path)
+
+    def _is_on(self, method: str, path: str) -> bool:
         if self.method is not None and self.method.upper() != method:
             return False
         if self.path is not None:
@@ -216,6 +274,19 @@ class FaultList:
                 return fault
         return None
 
+    def choose(self, fault: Fault, valid: Collection[int]) -> set[int]:
+        """Choose the events of a batch to which a fault happens.
+
+        :param fault: One that is :attr:`Fault.of_batches`.
+        :param valid: The indices of the batch's valid events, in order.
+        """
+        if fault.kind == "short":
+            return set(list(valid)[-(fault.by or 1) :])
+        if fault.share is None:
+            return {index for index in valid if fault.hits(index)}
+        with self._lock:
+            return set(self._rng.sample(list(valid), min(len(valid), max(1, round(fault.share * len(valid))))))
+
     def give_back(self, fault: Fault) -> None:
         """Undo a claim: the fault did not happen after all.
 
@@ -250,8 +321,8 @@ def _read_options(parts: list[str]) -> dict[str, Any]:
 
 def _convert(name: str, text: str) -> str | int | float:
     try:
-        if name in {"times", "status"}:
+        if name in {"times", "status", "by"}:
             return int(text)
-        return float(text) if name in {"chance", "seconds"} else text
+        return float(text) if name in {"chance", "seconds", "share"} else text
     except ValueError:
         raise InvalidFaultError(f"{name} must be a number, not {text!r}") from None

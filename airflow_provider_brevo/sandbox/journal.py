@@ -6,6 +6,7 @@ Only the owner can read the file. Keys, tokens and client secrets are not writte
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from airflow_provider_brevo.sandbox.records import ReceivedEvent, ReceivedReques
 
 # "Brvo" in ASCII: says that a file is ours, so that no other program's database is ever written to.
 _APPLICATION_ID = 0x4272766F
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 1.0
 _OWNER_ONLY = 0o600
 _TABLES = """
@@ -36,9 +37,12 @@ CREATE TABLE events (
     received_at TEXT NOT NULL,
     contact_id INTEGER NOT NULL,
     object_ignored INTEGER NOT NULL,
-    body TEXT NOT NULL
+    body TEXT NOT NULL,
+    batch_index INTEGER
 );
 """
+# What leads from an earlier format to the next one.
+_STEPS = {1: "ALTER TABLE events ADD COLUMN batch_index INTEGER"}
 
 
 class DatabaseError(Exception):
@@ -116,9 +120,10 @@ class Journal:
                 contact_id=contact_id,
                 object_ignored=bool(object_ignored),
                 request=requests.get(request),
+                index=index,
             )
-            for request, received_at, contact_id, object_ignored, body in self._opened.execute(
-                "SELECT request, received_at, contact_id, object_ignored, body FROM events ORDER BY number"
+            for request, received_at, contact_id, object_ignored, body, index in self._opened.execute(
+                "SELECT request, received_at, contact_id, object_ignored, body, batch_index FROM events ORDER BY number"
             )
         ]
         return list(requests.values()), events
@@ -153,21 +158,35 @@ class Journal:
             (body, request.status, request.reason and _storable(request.reason), request.number),
         )
 
-    def add_event(self, event: ReceivedEvent) -> None:
-        """Keep an event.
+    def add_events(self, events: Iterable[ReceivedEvent]) -> None:
+        """Keep events: all of them or, if that fails, none.
 
-        :param event: The event.
+        :param events: The events.
         """
-        self._write(
-            "INSERT INTO events (request, received_at, contact_id, object_ignored, body) VALUES (?, ?, ?, ?, ?)",
+        rows = [
             (
                 None if event.request is None else event.request.number,
                 event.received_at.isoformat(),
                 event.contact_id,
                 event.object_ignored,
                 json.dumps(event.body, ensure_ascii=False),
-            ),
-        )
+                event.index,
+            )
+            for event in events
+        ]
+        database = self._opened
+        database.execute("BEGIN")
+        try:
+            database.executemany(
+                "INSERT INTO events (request, received_at, contact_id, object_ignored, body, batch_index) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -175,7 +194,7 @@ class Journal:
             raise DatabaseError(f"{self._path} is closed")
         return self._database
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+    def _write(self, statement: str, values: Sequence[object]) -> None:
         self._opened.execute(statement, values)
 
     def _connect(self) -> sqlite3.Connection:
@@ -195,7 +214,7 @@ class Journal:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if not is_new and owner != _APPLICATION_ID:
             raise DatabaseError(f"cannot use {self._path}: it is the database of another program")
-        if not is_new and version != _VERSION:
+        if not is_new and version != _VERSION and version not in _STEPS:
             raise DatabaseError(f"cannot use {self._path}: it has format {version}, and this is format {_VERSION}")
         # The file is ours. SQLite gives the WAL file the mode that this one has when it makes that.
         self._path.chmod(_OWNER_ONLY)
@@ -210,8 +229,8 @@ class Journal:
                 f"PRAGMA user_version = {_VERSION}; COMMIT;"
             )
         else:
-            database.execute("BEGIN EXCLUSIVE")
-            database.execute("COMMIT")
+            steps = "; ".join(_STEPS[step] for step in range(version, _VERSION))
+            database.executescript(f"BEGIN EXCLUSIVE; {steps}; PRAGMA user_version = {_VERSION}; COMMIT;")
 
 
 def _storable(text: str) -> str:

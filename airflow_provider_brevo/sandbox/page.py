@@ -72,6 +72,8 @@ class Page:
         app.router.add_route("GET", "/_sandbox/entries", self.show_list)
         app.router.add_route("GET", "/_sandbox/entries/{key}", self.show_one)
         app.router.add_route("GET", "/_sandbox/changes", self.stream_changes)
+        app.router.add_route("GET", "/_sandbox/stats", self.show_stats)
+        app.router.add_route("GET", "/_sandbox/duplicates", self.show_duplicates)
         app.router.add_route("POST", "/_sandbox/clear", self.clear)
 
     def refuse(self, request: web.Request) -> web.Response | None:
@@ -109,6 +111,23 @@ class Page:
         """
         shown = show_entry(self.store, request.match_info["key"])
         return error(404, "There is no such entry any more") if shown is None else web.json_response(shown)
+
+    async def show_stats(self, _: web.Request) -> web.StreamResponse:
+        """Show how much arrived, for programs that watch the sandbox from another process.
+
+        :param _: The request.
+        """
+        return web.json_response(self.store.stats())
+
+    async def show_duplicates(self, request: web.Request) -> web.StreamResponse:
+        """Show how often the values of a property repeat, likewise.
+
+        :param request: The request.
+        """
+        names = request.query.getall("property", [])
+        if len(names) != 1 or not names[0]:
+            return error(400, "property must be given once")
+        return web.json_response(self.store.duplicates(names[0]))
 
     async def clear(self, request: web.Request) -> web.StreamResponse:
         """Forget what arrived.

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_brevo.sandbox.checks import InvalidEventError, parse_json
+from airflow_provider_brevo.sandbox.contacts import PRIORITY
 from airflow_provider_brevo.sandbox.dates import format_timestamp, parse_day, parse_timestamp
 from airflow_provider_brevo.sandbox.hiding import shown_body, shown_headers, shown_query
 from airflow_provider_brevo.sandbox.records import Entry
-from airflow_provider_brevo.sandbox.store import MAX_ENTRIES, PRIORITY, Store
+from airflow_provider_brevo.sandbox.store import MAX_ENTRIES, Store
 
 KINDS = ("event", "refused", "other")
 """What an entry can be: an event that was taken, a request that was refused or broken off, any other request."""
@@ -18,6 +19,7 @@ MAX_VALUES = 2000
 """How many values of one body are listed one by one; the body itself is shown whole."""
 
 _EVENTS_PATH = "/v3/events"
+_MULTI_STATUS = 207
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +159,13 @@ def _is_like(part: str, field: str, value: str) -> bool:
 
 def _searched(entry: Entry, sent: Any) -> str:
     request = entry.request
+    is_of_batch = entry.event is not None and entry.event.index is not None
     texts = [
         *(request.method, request.path, shown_query(request.query), request.reason or "", str(request.status or "")),
-        _text(shown_body(request.path, request.headers, request.body)),
+        # Of a batch only the event itself: its neighbours are entries of their own.
+        json.dumps(sent, ensure_ascii=False)
+        if is_of_batch
+        else _text(shown_body(request.path, request.headers, request.body)),
     ]
     if b"\\" in request.body and sent is not None:
         # Clients may escape any character: what they meant is searched beside what they sent.
@@ -217,7 +223,10 @@ def _notes(entry: Entry, sent: Any) -> list[str]:
     request, notes = entry.request, []
     if request.body and entry.event is None and request.path == _EVENTS_PATH and sent is None:
         notes.append("The body is not JSON that can be read, so there are no values to list.")
-    if entry.event is not None and request.reason is not None:
+    if entry.event is not None and entry.event.index is not None:
+        notes.append(f"The event came in a batch, as events[{entry.event.index}]. The body is that of the whole batch.")
+    # A batch of which a part was rejected is no wrong answer to the events that were taken.
+    if entry.event is not None and request.reason is not None and request.status != _MULTI_STATUS:
         notes.append("The event was taken, though its sender got another answer, or none.")
     try:
         request.body.decode()

@@ -44,6 +44,8 @@ class ReceivedEvent:
     :param contact_id: The contact it was attributed to.
     :param object_ignored: Whether it names an object that this account doesn't have.
     :param request: The request that brought it, None if that is unknown. It is shared with the sandbox too.
+    :param index: Its place in its batch, from 0; None if it came alone.
+    :param visible_at: When ``GET /events`` and the page show it, None for at once.
     """
 
     body: dict[str, Any]
@@ -51,6 +53,8 @@ class ReceivedEvent:
     contact_id: int
     object_ignored: bool
     request: ReceivedRequest | None = field(default=None, repr=False, compare=False)
+    index: int | None = None
+    visible_at: datetime | None = field(default=None, compare=False)
 
     @property
     def event_date(self) -> datetime:

@@ -16,14 +16,16 @@ from typing import Self
 from aiohttp import web
 
 from airflow_provider_brevo.sandbox.app import Api
+from airflow_provider_brevo.sandbox.batch import BatchCall
 from airflow_provider_brevo.sandbox.connection import connection_line
+from airflow_provider_brevo.sandbox.counts import Duplicates, Stats
 from airflow_provider_brevo.sandbox.faults import Fault, FaultList
 from airflow_provider_brevo.sandbox.journal import Journal
 from airflow_provider_brevo.sandbox.limits import Limits
 from airflow_provider_brevo.sandbox.oauth import TokenDesk
 from airflow_provider_brevo.sandbox.page import Page
 from airflow_provider_brevo.sandbox.records import ReceivedEvent, ReceivedRequest
-from airflow_provider_brevo.sandbox.store import Store
+from airflow_provider_brevo.sandbox.store import KEEP, Store
 
 _HOST = "127.0.0.1"
 _BACKLOG = 256
@@ -45,17 +47,31 @@ class Sandbox:
 
     :param port: The port; 0 for any that is free.
     :param api_key: The one key that is right; None if any key is.
-    :param rate: Requests a second and endpoint; None for a limit that is never reached.
+    :param rate: Requests a window and endpoint; None for a limit that is never reached. A request that is refused
+        for it does not count.
+    :param window: ``fixed``: one window follows the other, from a moment that clients can't know; or ``sliding``: the
+        requests of the last ``window_seconds`` count.
+    :param window_seconds: How long a window is, in seconds.
+    :param phase: When fixed windows begin: so many seconds after every whole multiple of their length since 1970 in
+        UTC; None to have it drawn.
     :param latency: Seconds every answer takes longer.
     :param faults: What goes wrong, as :class:`Fault` or text.
     :param known_objects: Types of object the account has; None if it has all.
+    :param batch_form: What the body of a batch is: ``object``, ``{"events": […]}``, or ``array``, the list alone, as
+        before 21 April 2026.
+    :param batch_status: The answer to a batch of valid events: 202 as documented, or 200, 204 or 207 as seen before.
+    :param queue_delay: Seconds until the events of a batch are shown by ``GET /v3/events`` and the page;
+        :attr:`events` has them at once.
+    :param keep: How many events, and how many requests (of at most 64 MiB together), are kept in memory: the newest.
+        Counts are of everything.
     :param db: A file that keeps what arrives beyond the sandbox's end; None to keep it in memory.
     :param oauth_clients: Secrets by client id; None if any client with any secret is right.
     :param oauth_scopes: The scopes that exist; None if all do.
     :param token_seconds: How long an access token is good for.
     :param ssl_context: Makes it speak https.
     :param clock: Gives the aware time for arrivals, limits and the default range of queries.
-    :param rng: Rolls the dice for faults with a ``chance``.
+    :param rng: Rolls the dice for faults with a ``chance`` or ``share``, and draws the phase.
+    :raises ValueError: if a value is out of range.
     """
 
     def __init__(  # settings, all by keyword and with a default
@@ -64,9 +80,16 @@ class Sandbox:
         port: int = 0,
         api_key: str | None = None,
         rate: int | None = None,
+        window: str = "fixed",
+        window_seconds: float = 1.0,
+        phase: float | None = None,
         latency: float = 0.0,
         faults: Iterable[Fault | str] = (),
         known_objects: Collection[str] | None = None,
+        batch_form: str = "object",
+        batch_status: int = 202,
+        queue_delay: float = 0.0,
+        keep: int = KEEP,
         db: str | os.PathLike[str] | None = None,
         oauth_clients: Mapping[str, str] | None = None,
         oauth_scopes: Collection[str] | None = None,
@@ -78,10 +101,13 @@ class Sandbox:
         self._wanted_port = port
         self._ssl_context = ssl_context
         self._has_key = api_key is not None
-        self._store = Store(known_objects=known_objects, clock=clock, journal=None if db is None else Journal(db))
+        rng = random.Random() if rng is None else rng  # noqa: S311  # dice, no secrets
+        journal = None if db is None else Journal(db)
+        self._store = Store(known_objects=known_objects, clock=clock, journal=journal, keep=keep)
         self._tokens = TokenDesk(clients=oauth_clients, scopes=oauth_scopes, seconds=token_seconds, clock=clock)
-        self._limits = Limits(rate=rate, clock=clock)
-        self._faults = FaultList(rng=random.Random() if rng is None else rng)  # noqa: S311  # dice, no secrets
+        self._phase = rng.uniform(0, window_seconds) if phase is None else phase
+        self._limits = Limits(rate=rate, clock=clock, window=window, seconds=window_seconds, phase=self._phase)
+        self._faults = FaultList(rng=rng)
         for fault in faults:
             self._faults.add(fault)
         self._api = Api(
@@ -91,6 +117,8 @@ class Sandbox:
             api_key=api_key,
             tokens=self._tokens,
             page=Page(store=self._store, connection=lambda: self.connection),
+            batches=BatchCall(form=batch_form, status=batch_status),
+            queue_delay=queue_delay,
             latency=latency,
             clock=clock,
         )
@@ -166,13 +194,18 @@ class Sandbox:
 
     @property
     def events(self) -> list[ReceivedEvent]:
-        """The events it took so far, in order of arrival."""
+        """The events it took so far, the newest ``keep`` of them, in order of arrival."""
         return self._store.events()
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests that reached it so far, refused and faulted ones too, in order of arrival."""
+        """The requests that reached it so far, refused and faulted ones too, the newest, in order of arrival."""
         return self._store.requests()
+
+    @property
+    def phase(self) -> float:
+        """When fixed windows begin, in seconds; a sandbox that is given it has the same windows."""
+        return self._phase
 
     @property
     def tokens_issued(self) -> int:
@@ -183,6 +216,27 @@ class Sandbox:
     def connection(self) -> str:
         """The line with which a shell sets ``brevo_default`` to lead here. It does not hold the key."""
         return connection_line(self.url, has_key=self._has_key)
+
+    def stats(self) -> Stats:
+        """Count what arrived so far, also what is not kept any more.
+
+        The same comes from ``GET /_sandbox/stats``, for another process.
+
+        :return: ``events`` is the number of events it took, ``requests`` that of answered requests by endpoint, such
+            as ``POST /v3/events/batch``, and status; ``other`` is no documented call, ``none`` no answer.
+        """
+        return self._store.stats()
+
+    def duplicates(self, name: str) -> Duplicates:
+        """Count how often the values of a property repeat, among all events it took, also those not kept any more.
+
+        The same comes from ``GET /_sandbox/duplicates?property=NAME``, for another process.
+
+        :param name: The property, of the top level of ``event_properties``. Lists and objects are not counted.
+        :return: ``events`` is the number of events that have it, ``distinct`` that of its values, ``duplicates`` that
+            of the events beyond the first of each value.
+        """
+        return self._store.duplicates(name)
 
     def add_fault(self, fault: Fault | str) -> None:
         """Have something go wrong from now on, after the faults that stand already.

@@ -16,10 +16,13 @@ brevo = pytest.importorskip("brevo", reason="brevo-python is pinned for the newe
 from brevo.core.api_error import ApiError  # noqa: E402  # not without the module
 from brevo.errors import BadRequestError, UnauthorizedError  # noqa: E402 # see above
 from brevo.event import (  # noqa: E402 # see above
+    CreateBatchEventsRequestEventsItem,
+    CreateBatchEventsRequestEventsItemIdentifiers,
     CreateEventRequestIdentifiers,
     CreateEventRequestObject,
     CreateEventRequestObjectIdentifiers,
 )
+from brevo.types import BatchEventsResponse  # noqa: E402 # see above
 
 KEY = "xkeysib-test-key"
 SECRET = "client-secret"
@@ -175,3 +178,50 @@ def test_a_wrong_client_secret_is_an_error(sandbox: Sandbox) -> None:
         client(sandbox, client_id="app", client_secret="wrong").account.get_account()
     assert (caught.value.status_code, caught.value.body["error"]) == (401, "invalid_client")
     assert len(sandbox.requests) == 1
+
+
+def orders(*names: str) -> list[CreateBatchEventsRequestEventsItem]:
+    """Make a batch of events with these names."""
+    who = CreateBatchEventsRequestEventsItemIdentifiers(email_id="jane@example.com")
+    return [
+        CreateBatchEventsRequestEventsItem(event_name=name, identifiers=who, event_properties={"n": number})
+        for number, name in enumerate(names)
+    ]
+
+
+def test_it_sends_a_batch(sandbox: Sandbox) -> None:
+    """All events arrive, and the answer counts them."""
+    accepted = client(sandbox).event.create_batch_events(events=orders(*(f"e{n}" for n in range(200))))
+    assert (accepted.count, bool(accepted.message)) == (200, True)
+    assert [each.body["event_name"] for each in sandbox.events] == [f"e{n}" for n in range(200)]
+    assert sandbox.events[7].body == {
+        "event_name": "e7",
+        "identifiers": {"email_id": "jane@example.com"},
+        "event_properties": {"n": 7},
+    }
+
+
+def test_it_reads_which_events_of_a_batch_failed(sandbox: Sandbox) -> None:
+    """The body of a 400, and of a 207 that it takes for a success, is what its own type for it expects."""
+    events = client(sandbox).event
+    with pytest.raises(BadRequestError) as wrong:
+        events.create_batch_events(events=orders("not valid", "not valid", "nor this"))
+    failed = BatchEventsResponse.model_validate(wrong.value.body)
+    assert (failed.status, failed.total_events, failed.successful_events, failed.failed_events) == ("failed", 3, 0, 3)
+    assert [each.event_index for each in failed.errors] == [[0, 1], [2]]
+    assert failed.errors[0].message == 'Invalid value "not valid" for event_name'
+    partial = BatchEventsResponse.model_validate(
+        events.create_batch_events(events=orders("fine", "not valid")).model_dump(by_alias=True)
+    )
+    assert (partial.status, partial.successful_events, partial.failed_events) == ("partial", 1, 1)
+    assert [each.event_index for each in partial.errors] == [[1]]
+
+
+def test_it_raises_its_errors_for_batches(sandbox: Sandbox) -> None:
+    """Too many events are a bad request, and a wrong key is refused."""
+    with pytest.raises(BadRequestError) as wrong:
+        client(sandbox).event.create_batch_events(events=orders(*["e"] * 201))
+    assert wrong.value.body["message"] == "events must hold at most 200 events, not 201"
+    with pytest.raises(UnauthorizedError):
+        client(sandbox, api_key="wrong").event.create_batch_events(events=orders("e"))
+    assert sandbox.events == []

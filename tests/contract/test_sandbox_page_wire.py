@@ -16,7 +16,10 @@ from airflow_provider_brevo.sandbox import Sandbox
 KEY = {"api-key": "test-key"}
 EVENT = {"event_name": "e", "identifiers": {"email_id": "jane@example.com"}}
 TIMEOUT = 10
-CALLS = ["/_sandbox/entries", "/_sandbox/entries/1", "/_sandbox/changes", "/_sandbox/page.js", "/_sandbox/page.css"]
+CALLS = [
+    *("/_sandbox/entries", "/_sandbox/entries/1", "/_sandbox/changes", "/_sandbox/page.js", "/_sandbox/page.css"),
+    *("/_sandbox/stats", "/_sandbox/duplicates?property=p"),
+]
 CLEAR = {"X-Sandbox-Page": "clear"}
 
 

@@ -179,7 +179,10 @@ def test_the_command_prints_a_connection_that_works() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent as on POSIX")
 def test_the_command_ends_by_ctrl_c_and_keeps_the_key_to_itself() -> None:
     """SIGINT ends it with 0; a key that was given is asked for, kept within the rate, and never printed."""
-    with command("--api-key", "top-secret", "--rate", "1") as (process, lines):
+    with command("--api-key", "top-secret", "--rate", "1", "--window", "sliding", "--window-seconds", "60") as (
+        process,
+        lines,
+    ):
         url = json.loads(lines[1].split("'")[1])["host"]
         assert (post(url, "wrong"), post(url, "top-secret"), post(url, "top-secret")) == (401, 204, 429)
         process.send_signal(signal.SIGINT)
@@ -195,6 +198,13 @@ def test_the_command_ends_by_ctrl_c_and_keeps_the_key_to_itself() -> None:
         (["--fault", "503,tmies=2"], "unknown option 'tmies=2'"),
         (["--port", "70000"], "a port from 0 to 65535 is needed"),
         (["--rate", "0"], "a whole number from 1 is needed"),
+        (["--keep", "none"], "a whole number from 1 is needed"),
+        (["--window", "hopping"], "invalid choice: 'hopping'"),
+        (["--window-seconds", "0"], "a window lasts at least a millisecond"),
+        (["--batch-form", "bare"], "invalid choice: 'bare'"),
+        (["--batch-status", "201"], "invalid choice: 201"),
+        (["--queue-delay", "-1"], "a number of seconds from 0 is needed"),
+        (["--fault", "partial,by=1"], "option 'by' does not apply to 'partial'"),
         (["--latency", "soon"], "a number of milliseconds from 0 is needed"),
         (["--api-key", ""], "the key is empty"),
         (["--token-seconds", "-1"], "a number of seconds from 0 is needed"),

@@ -25,6 +25,12 @@ from airflow_provider_brevo.sandbox.faults import Fault, FaultList, InvalidFault
             Fault("503", retry_after="Wed, 21 Oct 2026 07:28:00 GMT"),
         ),
         ("400,message=No, not today,times=1", Fault("400", message="No, not today", times=1)),
+        (
+            "partial,indices=0-4,7, 9 ,taken,status=202,message=no",
+            Fault("partial", indices="0-4,7, 9 ", taken=True, status=202, message="no"),
+        ),
+        ("partial,share=0.1,path=/v3/events/batch", Fault("partial", share=0.1, path="/v3/events/batch")),
+        ("short,by=3,times=2", Fault("short", by=3, times=2)),
     ],
 )
 def test_a_fault_is_read_from_text(spec: str, fault: Fault) -> None:
@@ -55,6 +61,20 @@ def test_a_fault_is_read_from_text(spec: str, fault: Fault) -> None:
         ("redirect,status=304", "status 304 does not fit 'redirect'"),
         ("truncated,status=204", "status 204 does not fit 'truncated'"),
         ("503,path=v3", "path must start with /"),
+        ("503,indices=0", "option 'indices' does not apply to '503'"),
+        ("partial,by=1", "option 'by' does not apply to 'partial'"),
+        ("short,share=0.5", "option 'share' does not apply to 'short'"),
+        ("short,status=207", "option 'status' does not apply to 'short'"),
+        ("short,by=0", "by must be at least 1"),
+        ("short,by=x", "by must be a number, not 'x'"),
+        ("partial,share=0", "share must be above 0"),
+        ("partial,share=half", "share must be a number, not 'half'"),
+        ("partial,share=0.5,indices=0", "indices and share exclude each other"),
+        ("partial,indices=", "indices must be like 0-4,7, not ''"),
+        ("partial,indices=a", "indices must be like 0-4,7, not 'a'"),
+        ("partial,status=204", "status 204 does not fit 'partial'"),
+        ("partial,path=/v3/events", "'partial' befalls POST /v3/events/batch only"),
+        ("short,method=GET", "'short' befalls POST /v3/events/batch only"),
         ("503,retry_after=1\r\nX: y", "retry_after must not hold control characters"),
     ],
 )
@@ -124,3 +144,37 @@ def test_a_claim_can_be_given_back() -> None:
     assert claimed(faults, 1) == [None]
     faults.give_back(fault)
     assert claimed(faults, 2) == ["hang", None]
+
+
+def test_faults_of_batches_befall_the_batch_call_only() -> None:
+    """Whatever path and method say or leave out."""
+    for fault in (Fault("partial"), Fault("short", method="post", path="/v3/events/batch")):
+        assert fault.befalls("POST", "/v3/events/batch")
+        assert not fault.befalls("POST", "/v3/events")
+        assert not fault.befalls("GET", "/v3/events/batch")
+
+
+@pytest.mark.parametrize(
+    ("fault", "chosen"),
+    [
+        (Fault("partial"), {0}),
+        (Fault("partial", indices="0-2,5, 7-9"), {0, 2, 5, 8}),
+        (Fault("partial", indices="9"), set()),
+        (Fault("short"), {8}),
+        (Fault("short", by=2), {5, 8}),
+        (Fault("short", by=99), {0, 2, 4, 5, 8}),
+        (Fault("partial", share=1), {0, 2, 4, 5, 8}),
+    ],
+)
+def test_a_fault_chooses_among_the_valid_events(fault: Fault, chosen: set[int]) -> None:
+    """Indices are those of the batch; short takes the last ones."""
+    assert FaultList(rng=random.Random(1)).choose(fault, [0, 2, 4, 5, 8]) == chosen
+
+
+def test_a_share_is_exact_and_chosen_by_dice() -> None:
+    """A tenth of 200 events is 20, the same ones with the same dice; of few events it is at least one."""
+    choices = [FaultList(rng=random.Random(seed)).choose(Fault("partial", share=0.1), range(200)) for seed in (1, 1, 2)]
+    assert [len(each) for each in choices] == [20, 20, 20]
+    assert choices[0] == choices[1] != choices[2]
+    assert len(FaultList(rng=random.Random(1)).choose(Fault("partial", share=0.01), range(3))) == 1
+    assert FaultList(rng=random.Random(1)).choose(Fault("partial", share=0.5), []) == set()

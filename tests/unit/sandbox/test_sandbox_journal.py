@@ -167,10 +167,48 @@ def test_another_format_is_refused(file: Path) -> None:
     """A file of a later version is not written to."""
     opened(file).close()
     with sqlite3.connect(file) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(DatabaseError, match="format 2"):
+    with pytest.raises(DatabaseError, match="format 3"):
         opened(file)
+
+
+def test_an_earlier_format_is_led_to_this_one(file: Path) -> None:
+    """What a file of format 1 holds is there again, and batches can be added."""
+    store = opened(file)
+    store.add_event({"event_name": "e", "identifiers": {"ext_id": "1"}})
+    store.close()
+    with sqlite3.connect(file) as database:
+        database.execute("ALTER TABLE events DROP COLUMN batch_index")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    for _ in range(2):
+        again = opened(file)
+        again.add_batch({4: {"event_name": "f", "identifiers": {"ext_id": "1"}}})
+        indices = [event.index for event in again.events()]
+        again.close()
+    assert indices == [None, 4, 4]
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(file: Path) -> None:
+    """Its places are kept and its values counted again; one event that can't be written takes the others along."""
+    store = opened(file)
+    good = {"event_name": "e", "identifiers": {"ext_id": "1"}, "event_properties": {"order_id": 1}}
+    store.add_batch({0: good, 3: good})
+    journal = store._journal
+    assert journal is not None
+    journal._opened.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.batch_index = 1 "
+        "BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="disk full"):
+        store.add_batch({0: good, 1: good})
+    journal._opened.execute("DROP TRIGGER full")
+    store.close()
+    again = opened(file)
+    assert [event.index for event in again.events()] == [0, 3]
+    assert again.duplicates("order_id") == {"events": 2, "distinct": 1, "duplicates": 1}
+    again.close()
 
 
 @pytest.mark.parametrize("content", [b"not a database, but a text of some length" * 50, None])
