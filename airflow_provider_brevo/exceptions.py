@@ -7,7 +7,12 @@
     │   ├── BrevoSettingsError          the connection: every wrong field at once
     │   ├── BrevoInvalidEventError      the event: every wrong place at once
     │   ├── BrevoTemplateError          a template: the field that could not be rendered
-    │   └── BrevoDeliveryError          the delivery that was asked for can't be promised here
+    │   ├── BrevoDeliveryError          the delivery that was asked for can't be promised here
+    │   └── BrevoSourceError            a source of many events: it can't be read, or not to its end
+    ├── BrevoBulkError                  many events: the send ended before, or with, something to look at
+    │   ├── BrevoInvalidEventsError     events that break rules, so none was sent
+    │   ├── BrevoCheckpointError        progress can't be read, written, or gone on from
+    │   └── BrevoIncompleteError        all is sent that can be, and not all was taken
     └── BrevoRequestError               a request was made, or tried
         ├── BrevoTokenError             no OAuth token could be fetched: nothing was sent
         ├── BrevoTransportError         no complete answer came
@@ -42,7 +47,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _E = TypeVar("_E", bound="BrevoError")
 
@@ -58,7 +63,7 @@ class Violation:
         breaks the key rules may be personal data, so it appears by its position, as ``<key 3>``.
     :param rule: which rule is broken, as a stable word to count by: ``required``, ``unknown-field``, ``type``,
         ``name``, ``key``, ``date``, ``identifier``, ``empty``, ``range``, ``size``, ``count``, ``depth``, ``null``,
-        ``not-json``, ``precision``.
+        ``not-json``, ``precision``; for the rows of a source also ``column``, ``json``, ``cells``, ``encoding``.
     :param problem: what is wrong, without any value of the payload.
     :param advice: what to do about it.
     """
@@ -165,6 +170,70 @@ class BrevoTemplateError(BrevoUsageError):
 
 class BrevoDeliveryError(BrevoUsageError):
     """``at_most_once`` can't be promised here, or a former try's outcome is unknown; nothing was sent now."""
+
+
+class BrevoSourceError(BrevoUsageError):
+    """A source of many events can't be read, or not to its end: a file of another format, damaged, without a column."""
+
+
+# ---------------------------------------------------------------------------------------------------- many events
+
+
+class BrevoBulkError(BrevoError):
+    """Many events were to be sent, and not all were taken."""
+
+    retry_later: bool = False
+    """Whether a later try of the task may get further."""
+
+
+class BrevoInvalidEventsError(BrevoBulkError):
+    """Events of the source break rules of the Events API; none was sent.
+
+    :param total: how many events the source has.
+    :param invalid: how many of them break rules.
+    :param reasons: how often each rule is broken.
+    :param first: the first invalid events, each as a sentence with its place.
+    """
+
+    def __init__(self, *, total: int, invalid: int, reasons: Mapping[str, int], first: Iterable[str]) -> None:
+        self.total = total
+        self.invalid = invalid
+        self.reasons = dict(reasons)
+        counted = ", ".join(f"{rule} {count}" for rule, count in sorted(reasons.items()))
+        lines = [f"  - {sentence}" for sentence in first]
+        if invalid > len(lines):
+            lines.append(f"  - and {invalid - len(lines)} more events")
+        what = f"{invalid} of {total} events {'is' if invalid == 1 else 'are'} invalid, so none was sent"
+        super().__init__("\n".join([f"{what} (by rule: {counted}):", *lines]))
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class BrevoCheckpointError(BrevoBulkError):
+    """The progress of a bulk send can't be read or written, or it belongs to another source.
+
+    :param problem: what is wrong, and where it is kept.
+    :param advice: what to do about it.
+    :param retry_later: whether a later try of the task may get further.
+    """
+
+    def __init__(self, problem: str, *, advice: str, retry_later: bool = False) -> None:
+        super().__init__(problem, advice=advice)
+        self.retry_later = retry_later
+
+
+class BrevoIncompleteError(BrevoBulkError):
+    """All events were sent that can be, and Brevo did not surely take all of them.
+
+    :param problem: how many were rejected, are uncertain, or unidentified.
+    :param advice: what to do about it.
+    :param result: the numbers, as the task returns them on success.
+    """
+
+    def __init__(self, problem: str, *, advice: str, result: Mapping[str, Any]) -> None:
+        super().__init__(problem, advice=advice)
+        self.result = dict(result)
 
 
 # -------------------------------------------------------------------------------------------- a request was made
