@@ -79,11 +79,11 @@ def expect_taken(answer: Answer, sent: Sent) -> None:
 
     :raises BrevoResponseError: it was not, or not surely.
     """
-    _raise_for_status(answer, sent)
+    raise_for_status(answer, sent)
     if answer.body.strip():
         content = _as_json(answer.body)
         if not isinstance(content, dict) or _holds_error(content):
-            raise _unexpected(answer, sent)
+            raise unexpected(answer, sent)
 
 
 def expect_object(answer: Answer, sent: Sent) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def expect_object(answer: Answer, sent: Sent) -> dict[str, Any]:
 
     :raises BrevoResponseError: the answer is no success, or no JSON object.
     """
-    _raise_for_status(answer, sent)
+    raise_for_status(answer, sent)
     content = _as_json(answer.body)
     if not isinstance(content, dict) or _holds_error(content):
-        raise _unexpected(answer, sent)
+        raise unexpected(answer, sent)
     return content
 
 
@@ -125,7 +125,11 @@ def _as_seconds(value: str, date: str, now: Callable[[], float]) -> float | None
     return seconds if math.isfinite(seconds) and 0 <= seconds <= _LONGEST_RETRY_AFTER else None
 
 
-def _raise_for_status(answer: Answer, sent: Sent) -> None:
+def raise_for_status(answer: Answer, sent: Sent) -> None:
+    """Raise the typed error of an answer that is no 2xx.
+
+    :raises BrevoResponseError: it is none.
+    """
     if not 200 <= answer.status < 300:  # noqa: PLR2004 # the range of successful statuses
         raise _error(answer, sent)
 
@@ -189,7 +193,8 @@ def _holds_error(content: dict[str, Any]) -> bool:
     return bool(content.get("errors")) or {"code", "message"} <= content.keys()
 
 
-def _unexpected(answer: Answer, sent: Sent) -> BrevoUnexpectedAnswerError:
+def unexpected(answer: Answer, sent: Sent) -> BrevoUnexpectedAnswerError:
+    """Return the error for a 2xx that isn't one of Brevo's."""
     code, message = _code_and_message(answer, sent)
     if message is None:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow_provider_brevo import __version__
 from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
 from airflow_provider_brevo.core.auth import OAuthClient, SecretHeaders
+from airflow_provider_brevo.core.batch_answers import BatchAnswer, expect_batch
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_WAIT = 60.0
 """Seconds in all that one call may spend waiting for the rate limit."""
+
+BATCH_ENDPOINT = "POST /events/batch"
+"""What Brevo's limit for batches counts by."""
 
 _TOO_MANY_REQUESTS = 429
 _UNAUTHORIZED = 401
@@ -96,6 +100,30 @@ class BrevoClient:
         policy = RetryPolicy(max_retries=self.settings.max_retries, max_wait=max_wait, delivery=delivery)
         self._call("POST", "/events", body=encode(event), policy=policy, expect=expect_taken)
 
+    def wait_for_batch(self, *, at_most: float) -> float:
+        """Take the next free place for a batch below the rate limit.
+
+        :param at_most: seconds that the caller can wait; no place is taken if more would be needed.
+        :return: seconds until the place comes: the caller waits, and then calls :meth:`send_batch`.
+        """
+        return self._limiter.wait_needed(BATCH_ENDPOINT, at_most=at_most)
+
+    def send_batch(self, body: bytes, *, count: int) -> BatchAnswer:
+        """Send one batch of events, in one request: ``POST /events/batch``.
+
+        It neither waits for the rate limit (see :meth:`wait_for_batch`) nor tries again: whoever sends many batches
+        decides that for all of them.
+
+        :param body: ``{"events": […]}`` with up to 200 events that were checked, at most 512,000 bytes.
+        :param count: how many events it holds.
+        :return: what became of each event.
+        :raises BrevoRequestError: the batch was not taken, or not surely; ``uncertain`` tells which.
+        """
+        answer, sent, renewed = self._send("POST", "/events/batch", body)
+        if renewed:
+            answer, sent, _ = self._send("POST", "/events/batch", body)
+        return expect_batch(answer, sent, count=count)
+
     def get_account(self, *, max_retries: int | None = None, max_wait: float = DEFAULT_MAX_WAIT) -> dict[str, Any]:
         """Return the account: ``GET /account``. It holds personal data and the tracker key: never log it.
 
@@ -128,14 +156,10 @@ class BrevoClient:
             )
             requests_made += 1
             try:
-                credentials = self._authenticator.headers()
-                headers = SecretHeaders({**self._headers, **credentials})
-                answer = self._transport.send(method, path, headers=headers, body=body)
-                self._limiter.learn(endpoint, answer.headers)
-                if answer.status == _UNAUTHORIZED and not renewed and self._authenticator.renew(credentials):
+                answer, sent, may_renew = self._send(method, path, body)
+                if may_renew and not renewed:
                     renewed = True
                     continue
-                sent = Sent(body=body, auth=self.settings.auth, secrets=self._authenticator.secrets())
                 return expect(answer, sent)
             except BrevoRequestError as error:
                 error.attempts = requests_made
@@ -150,6 +174,16 @@ class BrevoClient:
                 else:
                     retries += 1
             self._sleep(pause)
+
+    def _send(self, method: str, path: str, body: bytes | None) -> tuple[Answer, Sent, bool]:
+        """Make one request; the last value says that its token wasn't taken, and that there is a new one."""
+        credentials = self._authenticator.headers()
+        headers = SecretHeaders({**self._headers, **credentials})
+        sent_at = self._limiter.now()
+        answer = self._transport.send(method, path, headers=headers, body=body)
+        self._limiter.learn(f"{method} {path}", answer.headers, status=answer.status, sent=sent_at)
+        renewed = answer.status == _UNAUTHORIZED and self._authenticator.renew(credentials)
+        return answer, Sent(body=body, auth=self.settings.auth, secrets=self._authenticator.secrets()), renewed
 
     def _wait_for_limit(self, endpoint: str, *, at_most: float, requests_made: int) -> float:
         wait = self._limiter.wait_needed(endpoint, at_most=at_most)

@@ -16,8 +16,10 @@ from datetime import UTC, tzinfo
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
 from airflow_provider_brevo.core.dates import is_rfc3339
-from airflow_provider_brevo.core.payload import convert_event, pointer
+from airflow_provider_brevo.core.payload import MAX_DEPTH, Converted, convert_event, pointer
 from airflow_provider_brevo.exceptions import BrevoInvalidEventError, Violation
 
 if TYPE_CHECKING:
@@ -69,6 +71,14 @@ _RULES = {
     "maxItems": "count",
 }
 """JSON Schema's keywords, and the words that our reports count by."""
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder()
+_SURELY_SMALL = 50_000
+"""Bytes of a whole event in which no part can be too large."""
+_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(128)) + bytes(range(128, 256))
+_LONG_NUMBER = b"0" * 19
+"""Digits of the shortest number that may be beyond 64 bits."""
+_NO_DATE = "2000-01-01T00:00:00Z"
 _UNEXPLAINED = Violation(
     pointer="",
     rule="unexplained",
@@ -101,14 +111,49 @@ def prepare_event(event: Mapping[str, Any], *, timezone: tzinfo = UTC, validate:
     :raises BrevoInvalidEventError: every reason why the event can't be sent, each with its place.
     """
     converted = convert_event(event, timezone=timezone)
+    if violations := violations_of(converted, validate=validate):
+        raise BrevoInvalidEventError(violations)
+    value: dict[str, Any] = converted.value
+    return value
+
+
+def violations_of(converted: Converted, *, validate: bool = True) -> list[Violation]:
+    """List why a converted event can't be sent: what has no JSON form, and what breaks the rules of the Events API.
+
+    :param converted: the event.
+    :param validate: check the rules.
+    """
     violations = list(converted.violations)
     if validate:
         failed = [violation.pointer for violation in violations]
         violations += [found for found in find_violations(converted.value) if not _follows_from(found, failed)]
-    if violations:
-        raise BrevoInvalidEventError(violations)
-    value: dict[str, Any] = converted.value
-    return value
+    return violations
+
+
+def encode_if_valid(event: Any) -> bytes | None:
+    """Return the JSON of an event that is valid as it is, in microseconds; ``None`` says nothing.
+
+    Most rows of a large source consist of JSON's own types, and conversion would not change them. That is seen here
+    without walking through them in Python: what comes back equal from its JSON is JSON. Whatever isn't seen to be valid
+    at once has to be converted and looked at again.
+
+    :param event: an event with Python's values.
+    """
+    try:
+        encoded = _ENCODER.encode(event)
+        if (
+            len(encoded) > _SURELY_SMALL
+            or encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH
+            or _LONG_NUMBER in encoded.translate(_DIGITS)
+            or _DECODER.decode(encoded) != event
+            or not _decider("event", formats=False).is_valid(event)
+        ):
+            return None
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    # The rest that conversion would change, or that takes a format.
+    plain = type(event["identifiers"].get("contact_id")) is not float and is_rfc3339(event.get("event_date", _NO_DATE))
+    return encoded if plain else None
 
 
 def _follows_from(violation: Violation, failed: list[str]) -> bool:
@@ -144,12 +189,12 @@ def find_violations(instance: Any, *, schema: SchemaName = "event") -> list[Viol
 
 
 @functools.cache
-def _decider(name: SchemaName) -> jsonschema_rs.Draft202012Validator:
+def _decider(name: SchemaName, *, formats: bool = True) -> jsonschema_rs.Draft202012Validator:
     import jsonschema_rs  # whoever only parses a DAG should not pay for it
 
     registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in _schemas()])
     return jsonschema_rs.Draft202012Validator(
-        load_schema(name), validate_formats=True, formats=dict(_FORMATS), registry=registry
+        load_schema(name), validate_formats=formats, formats=dict(_FORMATS), registry=registry
     )
 
 

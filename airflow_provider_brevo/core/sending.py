@@ -1,0 +1,387 @@
+"""The work of one try: plan a window of batches, record it, send it, take over what Brevo says."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import json
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_brevo.core.batches import Batch, Planner, Rejection, Spool
+from airflow_provider_brevo.core.bulk_states import BulkPaused, Happening, State, next_state
+from airflow_provider_brevo.core.checkpoint import MAX_BYTES, SECONDS_BETWEEN_WRITES, Progress
+from airflow_provider_brevo.core.dispatch import PATIENCE, Dispatcher, Outcome, Sender
+from airflow_provider_brevo.core.outcomes import Decision, after_answer, after_error, placed, places
+from airflow_provider_brevo.exceptions import (
+    BrevoCheckpointError,
+    BrevoInvalidEventsError,
+    BrevoRateLimitError,
+    BrevoRequestError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_brevo.core.bulk_states import BulkOptions
+    from airflow_provider_brevo.core.checkpoint import CheckpointStore
+    from airflow_provider_brevo.core.rejections import RejectedEvents
+
+_SHOWN = 20
+_FIRST_WINDOW, _LARGEST_WINDOW = 8, 128
+_WINDOW_BYTES = 8_000_000
+_TICK = 0.25
+
+
+class SendingJob:
+    """Sends the batches of a source, once. One thread calls it; it alone touches progress, checkpoint and files.
+
+    :param sender: the client.
+    :param options: how to send.
+    :param store: where the checkpoint is kept.
+    :param rejected: takes the rejected events.
+    :param progress: from where to go on; it is kept up to date.
+    :param warn: takes sentences that somebody should read.
+    :param report: is called with the progress at most four times a second.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        options: BulkOptions,
+        store: CheckpointStore,
+        rejected: RejectedEvents,
+        progress: Progress,
+        *,
+        warn: Callable[[str], None],
+        report: Callable[[Progress], None],
+    ) -> None:
+        self._options = options
+        self._store = store
+        self._rejected = rejected
+        self._progress = progress
+        self._warn = warn
+        self._report = report
+        self._dispatcher = Dispatcher(sender, max_in_flight=options.max_in_flight)
+        self._window = _FIRST_WINDOW
+        self._again: list[Batch] = []  # to be recorded and sent before anything new
+        self._delayed: list[tuple[float, int, Batch]] = []  # recorded; due at a time
+        self._order = itertools.count()
+        self._failure: BaseException | None = None
+        self._resume_at: float | None = None
+        self._unknown_in_a_row = 0
+        self._shown = 0
+        self._warned_of_order = options.max_in_flight == 1
+        self._dirty = False
+        self._checkpoint_bytes = 0
+        self._batch_bytes = 0
+        self._started = self._last_write = self._last_report = time.monotonic()
+        self._seconds_before = progress.seconds
+
+    # ------------------------------------------------------------------------------------------------ the whole job
+
+    def run(self, rows: Iterable[Any], prepare: Callable[[int, Any], bytes | Rejection]) -> str | None:
+        """Send all that isn't settled yet.
+
+        :param rows: the source, from its beginning.
+        :param prepare: turns a row into an event's JSON, or says why not.
+        :return: where the rejected events are, or ``None``. Everything is settled.
+        """
+        self._save()  # which shows that it can be written, before anything is sent
+        planner = Planner(rows, prepare, batch_size=self._options.batch_size, resumed=self._progress)
+        spool = Spool()
+        try:
+            batches = planner.batches()
+            if self._options.validate_only:
+                self._only_check(batches)
+            else:
+                if self._options.on_invalid == "fail":
+                    self._spool_all(batches, planner, spool)
+                    batches = spool.batches()
+                try:
+                    self._send_all(batches)
+                except BaseException as error:
+                    self._wind_down(record=not isinstance(error, BrevoCheckpointError))
+                    raise
+        finally:
+            self._dispatcher.close()
+            spool.close()
+        if not planner.total:
+            self._warn("The source has no events: nothing was sent.")
+        self._progress.planned = planner.total
+        return self._finish()
+
+    def _finish(self) -> str | None:
+        self._rejected.flush(self._progress)
+        path = self._rejected.merge(self._progress)
+        self._progress.finished = True
+        self._wait_to_write()
+        self._save()
+        self._rejected.clean_up(self._progress)
+        return path
+
+    def _wind_down(self, *, record: bool) -> None:
+        """Something ends the job early: take over what is known by now, and don't let that hide what has happened."""
+        self._dispatcher.close()
+        while (outcome := self._dispatcher.get(0)) is not None:
+            self._take(outcome)
+        if record and self._dirty:
+            with contextlib.suppress(BrevoCheckpointError):
+                self._save()
+
+    def _only_check(self, batches: Iterator[Batch]) -> None:
+        for batch in batches:
+            self._take_rejections(batch)
+            self._progress.skipped += len(batch.events)
+            if self._rejected.is_full:
+                self._rejected.flush(self._progress)
+            self._tell()
+
+    def _spool_all(self, batches: Iterator[Batch], planner: Planner, spool: Spool) -> None:
+        """Read the source to its end, and raise if any event is invalid: nothing was sent then."""
+        invalid = 0
+        reasons: dict[str, int] = {}
+        first: list[str] = []
+        scratch = Progress(session=self._progress.session)  # the parts of earlier sessions are still needed
+        for batch in batches:
+            for rejection in batch.rejections:
+                invalid += 1
+                first.extend([str(rejection)] if len(first) < _SHOWN else [])
+                for rule in rejection.rules:
+                    reasons[rule] = reasons.get(rule, 0) + 1
+                self._rejected.add(rejection)
+            if self._rejected.is_full:
+                self._rejected.flush(scratch)
+            if not invalid:
+                spool.add(batch)
+            self._tell()
+        if invalid:
+            self._rejected.flush(scratch)
+            self._rejected.merge(scratch)
+            self._rejected.clean_up(scratch)
+            raise BrevoInvalidEventsError(total=planner.total, invalid=invalid, reasons=reasons, first=first)
+
+    def _send_all(self, batches: Iterator[Batch]) -> None:
+        exhausted = False
+        while True:
+            stopping = self._failure is not None or self._resume_at is not None
+            if not stopping:
+                if self._wants_more(exhausted=exhausted) and self._may_write():
+                    exhausted = self._plan(batches)
+                self._put_delayed()
+            if self._dirty and self._may_write():
+                self._save()
+            outcome = self._dispatcher.get(self._patience(stopping=stopping))
+            if outcome is not None:
+                self._take(outcome)
+            elif stopping and not self._dispatcher.outstanding:
+                self._settle()
+            elif exhausted and not self._dispatcher.outstanding and not self._again and not self._delayed:
+                return
+            self._tell()
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._last_report >= _TICK:
+            self._last_report = now
+            self._progress.seconds = self._seconds_before + now - self._started
+            self._report(self._progress)
+
+    # ----------------------------------------------------------------------------------------- planning and recording
+
+    def _wants_more(self, *, exhausted: bool) -> bool:
+        if exhausted and not self._again:
+            return False
+        if self._checkpoint_bytes > MAX_BYTES // 2:
+            if not self._dispatcher.outstanding and not self._delayed:
+                self._failure = BrevoCheckpointError(
+                    f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes",
+                    advice="look for them in Brevo, and clear the task to send all of it again",
+                )
+            return False
+        # Each write of a durable checkpoint fills the window up; without one there is no hurry.
+        return self._dispatcher.ahead < (self._room() if self._store.durable else self._window // 2 + 1)
+
+    def _room(self) -> int:
+        """Return how many batches may be recorded and not yet be under way."""
+        return min(self._window, max(2, _WINDOW_BYTES // max(1, self._batch_bytes)))
+
+    def _plan(self, batches: Iterator[Batch]) -> bool:
+        """Record the next window of batches and hand it over; return whether the source is exhausted."""
+        if not self._dispatcher.ahead and self._dispatcher.outstanding:
+            self._window = min(self._window * 2, _LARGEST_WINDOW)
+        room = max(1, self._room() - self._dispatcher.ahead)
+        window = self._again[:room]
+        del self._again[:room]
+        deadline = time.monotonic() + _TICK
+        exhausted = False
+        while len(window) < room and time.monotonic() < deadline:
+            batch = next(batches, None)
+            if batch is None:
+                exhausted = True
+                break
+            window.append(batch)
+            self._batch_bytes = sum(map(len, batch.events))
+        progress = self._progress
+        for batch in window:
+            self._take_rejections(batch)
+            batch.state = next_state(State.PLANNED, Happening.RECORDED, self._options.delivery)
+            for start, stop in batch.runs():
+                progress.waiting.remove(start, stop)
+                progress.in_flight.add(start, stop)
+            if batch.stop > progress.planned or not progress.digest:
+                progress.planned, progress.digest = batch.stop, batch.digest
+        if window:
+            self._save()
+        for batch in window:
+            if batch.events:
+                self._warn_of_order(batch)
+                self._dispatcher.put(batch)
+        return exhausted
+
+    def _take_rejections(self, batch: Batch) -> None:
+        for rejection in batch.rejections:
+            self._reject(rejection)
+        batch.rejections = []
+
+    def _reject(self, rejection: Rejection) -> None:
+        self._progress.rejected += 1
+        self._progress.reasons.update(rejection.rules)
+        self._rejected.add(rejection)
+        self._dirty = True
+        if self._shown < _SHOWN:
+            self._shown += 1
+            more = " Further rejections are counted, and not shown." if self._shown == _SHOWN else ""
+            self._warn(f"Rejected: {rejection}.{more}")
+
+    def _warn_of_order(self, batch: Batch) -> None:
+        if not self._warned_of_order and any(b'"contact_properties":' in event for event in batch.events):
+            self._warned_of_order = True
+            self._warn(
+                "Events with contact_properties are sent by several requests at once: two updates of one contact may"
+                " overtake each other. max_in_flight=1 keeps their order."
+            )
+
+    def _may_write(self) -> bool:
+        return not self._store.durable or time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES
+
+    def _wait_to_write(self) -> None:
+        while not self._may_write():
+            time.sleep(0.01)
+
+    def _save(self) -> None:
+        self._rejected.flush(self._progress)
+        self._progress.seconds = self._seconds_before + time.monotonic() - self._started
+        if self._store.durable:
+            self._checkpoint_bytes = len(json.dumps(self._progress.to_json(), separators=(",", ":")))
+            self._last_write = time.monotonic()
+            self._store.save(self._progress)
+        self._dirty = False
+
+    # ---------------------------------------------------------------------------------------------- sending and waiting
+
+    def _put_delayed(self) -> None:
+        while self._delayed and self._delayed[0][0] <= time.monotonic():
+            self._dispatcher.put(heapq.heappop(self._delayed)[2])
+
+    def _patience(self, *, stopping: bool) -> float:
+        """Return how long to wait for an outcome, until there is something else to do."""
+        if stopping:
+            return _TICK if self._dispatcher.outstanding else 0.0
+        now = time.monotonic()
+        moments = [self._last_write + SECONDS_BETWEEN_WRITES - now if self._store.durable else 0.05, _TICK]
+        if self._delayed:
+            moments.append(self._delayed[0][0] - now)
+        return max(0.002, min(moments))
+
+    def _settle(self) -> None:
+        """Nothing is under way: record what wasn't taken as waiting, then give up, pause, or wait and go on."""
+        held = [*self._again, *(batch for _, _, batch in sorted(self._delayed))]
+        self._delayed.clear()
+        for batch in held:
+            if not batch.unknown:
+                for start, stop in batch.runs():
+                    self._progress.in_flight.remove(start, stop)
+                    self._progress.waiting.add(start, stop)
+        self._again = held
+        self._wait_to_write()
+        self._save()
+        if self._failure is not None:
+            raise self._failure
+        wait = (self._resume_at or 0.0) - time.monotonic()
+        if self._options.pause_after is not None and wait >= self._options.pause_after:
+            raise BulkPaused(wait, self._progress)
+        while (wait := (self._resume_at or 0.0) - time.monotonic()) > 0:
+            time.sleep(min(wait, _TICK))
+            self._tell()
+        self._resume_at = None
+        self._dispatcher.proceed()
+
+    # ------------------------------------------------------------------------------------------------ what became of it
+
+    def _take(self, outcome: Outcome) -> None:
+        batch = outcome.batch
+        if outcome.wait is not None:
+            self._again.append(batch)
+            if outcome.wait > PATIENCE:
+                self._pause(outcome.wait)
+            return
+        if outcome.error is not None and not isinstance(outcome.error, BrevoRequestError):
+            batch.unknown = True
+            self._again.append(batch)
+            self._fail(outcome.error)
+            return
+        self._progress.requests += 1
+        jitter = random.random()  # noqa: S311 # no secret
+        if outcome.answer is not None:
+            self._unknown_in_a_row = 0
+            self._apply(batch, after_answer(batch, outcome.answer, self._options, jitter=jitter))
+        elif outcome.error is not None:
+            self._progress.throttled += isinstance(outcome.error, BrevoRateLimitError)
+            decision = after_error(batch, outcome.error, self._options, patience=PATIENCE, jitter=jitter)
+            self._apply(batch, decision)
+            if decision.uncertain:
+                self._count_unknown(batch, outcome.error)
+
+    def _apply(self, batch: Batch, decision: Decision) -> None:
+        progress = self._progress
+        if decision.held is None:
+            for start, stop in batch.runs():
+                progress.in_flight.remove(start, stop)
+                if decision.uncertain:
+                    progress.uncertain.add(start, stop)
+            for again, seconds in decision.again:
+                for start, stop in again.runs():
+                    progress.in_flight.add(start, stop)
+                self._delay(again, seconds)
+        else:
+            self._again.append(decision.held)
+        if decision.pause:
+            self._pause(decision.pause)
+        progress.accepted += decision.accepted
+        progress.unidentified += decision.unidentified
+        for rejection in decision.rejections:
+            self._reject(rejection)
+        if decision.failure is not None:
+            self._fail(decision.failure)
+        self._dirty = True
+
+    def _count_unknown(self, batch: Batch, error: BrevoRequestError) -> None:
+        """Warn of events that are given up, and end when that happens to one batch after the other."""
+        self._warn(f"Nobody knows whether Brevo took {places(batch)}: {error}")
+        self._unknown_in_a_row += 1
+        if self._unknown_in_a_row > self._options.max_retries:
+            self._fail(placed(error, batch))
+
+    def _delay(self, batch: Batch, seconds: float) -> None:
+        heapq.heappush(self._delayed, (time.monotonic() + seconds, next(self._order), batch))
+
+    def _pause(self, seconds: float) -> None:
+        self._dispatcher.halt()
+        self._resume_at = max(self._resume_at or 0.0, time.monotonic() + seconds)
+
+    def _fail(self, error: BaseException) -> None:
+        self._dispatcher.halt()
+        self._failure = self._failure or error
