@@ -53,9 +53,18 @@ def test_missing_reset_header_says_nothing():
     assert seconds_until_reset({}) is None
 
 
-def test_nothing_is_held_back_without_ceiling_and_headers(clock):
-    """A limiter that knows of no limit never waits."""
+def test_requests_go_singly_until_something_is_known(clock):
+    """Before the first answer requests are a tenth of a second apart."""
     limiter = RateLimiter(clock=clock)
+
+    assert [limiter.wait_needed(EVENTS, at_most=1.0) for _ in range(3)] == pytest.approx([0.0, 0.1, 0.2], abs=0.01)
+    assert limiter.rate(EVENTS) is None
+
+
+def test_nothing_is_held_back_without_ceiling_and_headers(clock):
+    """A limiter that was answered and told of no limit never waits."""
+    limiter = RateLimiter(clock=clock)
+    limiter.learn(EVENTS, {})
 
     assert [limiter.wait_needed(EVENTS, at_most=0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
 
@@ -90,9 +99,9 @@ def test_used_up_limit_blocks_until_its_reset(clock):
     limiter = RateLimiter(clock=clock)
     limiter.learn(EVENTS, USED_UP)
 
-    assert limiter.wait_needed(EVENTS, at_most=60.0) == 7.0
+    assert limiter.wait_needed(EVENTS, at_most=0.0) == 7.0
     clock.now += 7
-    assert limiter.wait_needed(EVENTS, at_most=60.0) == 0.0
+    assert limiter.wait_needed(EVENTS, at_most=0.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -130,6 +139,28 @@ def test_endpoints_have_limits_of_their_own(clock):
     limiter.wait_needed(EVENTS, at_most=60.0)
 
     assert limiter.wait_needed("GET /account", at_most=60.0) == 0.0
+
+
+def test_rate_is_the_lower_of_ceiling_and_limit(clock):
+    """What is aimed at is what the user wants, or a little less than what Brevo allows."""
+    limits = {"x-sib-ratelimit-limit": "10", "x-sib-ratelimit-remaining": "9", "x-sib-ratelimit-reset": "1"}
+    by_user, by_brevo = RateLimiter(requests_per_second=4, clock=clock), RateLimiter(clock=clock)
+    for limiter in (by_user, by_brevo):
+        limiter.wait_needed(EVENTS, at_most=0.0)
+        limiter.learn(EVENTS, limits)
+
+    assert by_user.rate(EVENTS) == 4
+    assert 9.7 <= by_brevo.rate(EVENTS) < 10
+
+
+@pytest.mark.parametrize("sent", [float("nan"), float("-inf"), 2000.0, 999.0])
+def test_time_of_sending_may_be_anything(clock, sent):
+    """A time that can't be, as of another clock, does no harm."""
+    limiter = RateLimiter(clock=clock)
+    assert limiter.now() == 1000.0
+    limiter.learn(EVENTS, USED_UP, status=429, sent=sent)
+
+    assert limiter.wait_needed(EVENTS, at_most=0.0) == 7.0
 
 
 def test_threads_never_share_a_place(clock):
