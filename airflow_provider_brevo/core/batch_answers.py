@@ -98,7 +98,7 @@ def _refused(errors: Any, sent: Sent, *, count: int) -> dict[int, Refusal] | Non
     for error in errors if isinstance(errors, list) else [errors] if errors else []:
         places = error.get("eventIndex") if isinstance(error, dict) else None
         places = [places] if type(places) is int else places
-        if not isinstance(places, list) or not all(type(at) is int and 0 <= at < count for at in places):
+        if not isinstance(places, list) or not places or not all(type(at) is int and 0 <= at < count for at in places):
             return None
         message = error.get("message")
         text = message if isinstance(message, str) and message.strip() else "no reason given"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import pickle
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from airflow_provider_brevo.core.payload import Converted, convert_event
 from airflow_provider_brevo.core.ranges import Ranges
 from airflow_provider_brevo.core.sources import BrokenRow
 from airflow_provider_brevo.core.validation import encode_if_valid, violations_of
-from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoCheckpointError, Violation
+from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoSourceChangedError, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -74,7 +75,7 @@ class Batch:
     :param attempts: how often it was sent without an answer that settles it.
     :param throttled: how often the rate limit refused it.
     :param state: what is known of it.
-    :param unknown: whether nobody knows what became of its last request.
+    :param unknown: whether nobody knows what became of one of its requests.
     """
 
     indices: list[int] = field(default_factory=list)
@@ -98,6 +99,11 @@ class Batch:
             yield self.indices[0], self.indices[-1] + 1
         else:
             yield from ((index, index + 1) for index in self.indices)
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes that a record of its events takes at most, if any of them are settled and the others are not."""
+        return len(json.dumps(Ranges(self.runs()).to_json(), separators=(",", ":"))) + 2 * len(self.indices)
 
     def part(self, places: Iterable[int]) -> Batch:
         """Return a batch of some of the events, by their places in this one."""
@@ -193,7 +199,7 @@ class Planner:
     def batches(self) -> Iterator[Batch]:
         """Yield the batches; a last one may hold nothing but rejections.
 
-        :raises BrevoCheckpointError: the source isn't the one that an earlier try has worked on.
+        :raises BrevoSourceChangedError: the source isn't the one that an earlier try has worked on.
         """
         digest = hashlib.blake2b(digest_size=16)
         earlier: list[Batch] = []
@@ -209,6 +215,9 @@ class Planner:
                 if index >= self._planned:
                     batch.rejections.append(prepared)
                 digest.update(b"!\n")
+                if len(batch.rejections) == MAX_EVENTS:
+                    yield from self._closed([batch], stop=index + 1, digest=digest)
+                    batch, size = Batch(), _ENVELOPE
                 continue
             if index >= self._planned or index in self._wanted:
                 if len(batch.events) == self._batch_size or size + len(prepared) + 1 > MAX_BYTES:
@@ -223,8 +232,6 @@ class Planner:
             digest.update(prepared)
             digest.update(b"\n")
         if self.total <= self._planned:
-            if self.total < self._planned:
-                raise _changed("it has become shorter")
             self._compare(digest.hexdigest())
         yield from self._closed([*earlier, batch], stop=self.total, digest=digest)
 
@@ -235,16 +242,14 @@ class Planner:
                 yield batch
 
     def _compare(self, digest: str) -> None:
+        if self.total < self._planned:
+            raise _changed("it has become shorter")
         if self._planned and digest != self._digest:
             raise _changed("events at its beginning have changed")
 
 
-class SourceChangedError(BrevoCheckpointError):
-    """The source isn't the one that an earlier try has sent events of."""
-
-
-def _changed(how: str) -> SourceChangedError:
-    return SourceChangedError(
+def _changed(how: str) -> BrevoSourceChangedError:
+    return BrevoSourceChangedError(
         f"The source isn't the one that an earlier try has sent events of: {how}",
         advice="give the task the same source again, with new rows at its end only; to send this one from its"
         " beginning, clear the task",
@@ -265,24 +270,35 @@ class Spool:
 
         :raises BrevoBulkError: the file can't be written, as for a full disk.
         """
-        try:
+        with _explained():
             pickle.dump(batch, self._file, protocol=pickle.HIGHEST_PROTOCOL)
-        except OSError as error:
-            failure = BrevoBulkError(
-                f"The events can't be spooled to a temporary file ({error.strerror or type(error).__name__})",
-                advice="nothing was sent; make room in the folder for temporary files (TMPDIR), or use"
-                " on_invalid='skip', which needs no file",
-            )
-            failure.retry_later = True
-            raise failure from error
 
     def batches(self) -> Iterator[Batch]:
-        """Yield the batches in the order in which they were added."""
-        self._file.seek(0)
+        """Yield the batches in the order in which they were added.
+
+        :raises BrevoBulkError: the file can't be written.
+        """
+        with _explained():
+            self._file.seek(0)  # writes what is buffered
         with contextlib.suppress(EOFError):
             while True:
                 yield pickle.load(self._file)  # noqa: S301 # nobody else can have written to it
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # from a last write, which nobody needs
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        failure = BrevoBulkError(
+            f"The events can't be spooled to a temporary file ({error.strerror or type(error).__name__})",
+            advice="nothing was sent; make room in the folder for temporary files (TMPDIR), or use"
+            " on_invalid='skip', which needs no file",
+        )
+        failure.retry_later = True
+        raise failure from error

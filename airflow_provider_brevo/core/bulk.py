@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_brevo.core.batches import Preparation, Rejection, SourceChangedError
+from airflow_provider_brevo.core.batches import Preparation, Rejection
 from airflow_provider_brevo.core.bulk_states import Attempt, BulkOptions, BulkResult
 from airflow_provider_brevo.core.checkpoint import CheckpointStore, InMemory, Progress
 from airflow_provider_brevo.core.rejections import RejectedEvents
 from airflow_provider_brevo.core.sending import SendingJob
-from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoIncompleteError
+from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoIncompleteError, BrevoSourceChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +46,8 @@ def send_events(
     :param attempt: which try of the task this is.
     :param paused: what :class:`BulkPaused` carried, where the work goes on after a pause.
     :param warn: takes sentences that somebody should read.
-    :param report: is called with the progress at most four times a second.
+    :param report: is called with the progress before anything is done, and then at most four times a second. It is one
+        object that is kept up to date, until the work starts afresh with another one.
     :return: the numbers.
     :raises BrevoInvalidEventsError: events break rules and ``on_invalid`` is ``fail``; nothing was sent.
     :raises BrevoSourceError: the source can't be read.
@@ -62,18 +63,21 @@ def send_events(
     store = InMemory() if store is None or options.validate_only else store
     progress, cleared = _begin(store, options, attempt, paused, warn)
     if progress.finished:
+        rejected.clean_up(progress)  # if the process that finished it died before
         result = result_of(progress, rejected.path_of(progress))
         return BulkResult(total=result.total, skipped=result.total) if cleared else checked(result, progress, options)
 
     def send(progress: Progress) -> BulkResult:
-        job = SendingJob(sender, options, store, rejected, progress, warn=warn, report=report)
+        report(progress)
+        job = SendingJob(
+            sender, options, store, rejected, progress, max_tries=attempt.max_tries, warn=warn, report=report
+        )
         path = job.run(source(), prepare or Preparation())
         return checked(result_of(progress, path), progress, options)
 
-    progress.max_tries = attempt.max_tries
     try:
         return send(progress)
-    except SourceChangedError as error:
+    except BrevoSourceChangedError as error:
         if not cleared:
             raise
         warn(f"{error.problem}. The task was cleared, so all events are sent from the beginning.")
@@ -90,14 +94,14 @@ def _begin(
             "at_most_once needs a checkpoint that survives the process, and there is none",
             advice="use Airflow 3.3 with its task state store, or give the task a checkpoint_path that all workers see",
         )
-    found = paused or store.load()
+    found = store.load() or paused  # the same, unless a try has gone on since
     if found is None:
         if attempt.try_number > 1 and not options.validate_only:
             missing = f"This is try {attempt.try_number}, and {store.kept_in} holds no checkpoint of an earlier one"
             if once:
                 raise BrevoDeliveryError(
                     f"{missing}: nobody knows what was sent, so at_most_once sends nothing",
-                    advice="look in Brevo what arrived; to send all of it, clear the task, or run it anew",
+                    advice="look in Brevo what arrived; to send all of it, trigger a new run",
                 )
             warn(f"{missing}: all events are sent from the beginning, also those that Brevo may have taken already.")
         found = Progress(max_tries=attempt.max_tries)
@@ -138,11 +142,12 @@ def checked(result: BulkResult, progress: Progress, options: BulkOptions) -> Bul
 
     :raises BrevoIncompleteError: too much was rejected, or is uncertain or unidentified.
     """
-    allowed = options.max_rejected if options.max_rejected >= 1 else options.max_rejected * result.total
+    most, as_share = options.max_rejected, 0 < options.max_rejected < 1
     problems = []
-    if result.rejected > allowed:
+    if result.rejected / (max(1, result.total) if as_share else 1) > most:
+        allowed = f"share of {most:g} that is allowed" if as_share else f"{most:.0f} allowed"
         counted = ", ".join(f"{rule} {count}" for rule, count in sorted(progress.reasons.items()))
-        problems.append(f"{result.rejected} were rejected (by rule: {counted}), more than the {allowed:g} allowed")
+        problems.append(f"{result.rejected} were rejected (by rule: {counted}), more than the {allowed}")
     if result.unidentified:
         problems.append(f"{result.unidentified} were not taken by Brevo, which doesn't say which")
     if result.uncertain:

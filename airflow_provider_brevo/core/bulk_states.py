@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_brevo.core.checkpoint import Progress
     from airflow_provider_brevo.core.retry import Delivery
 
@@ -86,6 +88,35 @@ class BulkOptions:
     validate_only: bool = False
     max_retries: int = 5
     pause_after: float | None = None
+
+    def problems(self) -> Iterator[str]:
+        """Tell everything that is wrong with the values, one sentence each."""
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                yield f"{name} is not known: use {' or '.join(allowed)}"
+        if not _is_number(self.max_rejected) or (self.max_rejected >= 1 and self.max_rejected % 1):
+            yield "max_rejected is neither a count nor a share: give 0, 1, 2, … events, or a share below 1"
+        for name, most in (("batch_size", MAX_EVENTS), ("max_in_flight", MAX_IN_FLIGHT)):
+            if not _is_number(value := getattr(self, name), int) or not 1 <= value <= most:
+                yield f"{name} is out of range: give a whole number from 1 to {most}"
+        if not isinstance(self.validate_only, bool):
+            yield "validate_only is neither true nor false: give a boolean"
+        if not _is_number(self.max_retries, int):
+            yield "max_retries is no number of requests: give 0 or more"
+        if self.pause_after is not None and not _is_number(self.pause_after):
+            yield "pause_after is no number of seconds: give 0 or more, or None"
+
+
+_CHOICES = {
+    "on_invalid": ("fail", "skip"),
+    "delivery": ("at_least_once", "at_most_once"),
+    "on_rerun": ("send", "skip"),
+}
+
+
+def _is_number(value: Any, kind: Any = (int, float)) -> bool:
+    """Tell a finite number of zero or more; a boolean is none."""
+    return isinstance(value, kind) and not isinstance(value, bool) and 0 <= value < float("inf")
 
 
 @dataclass(frozen=True, kw_only=True)

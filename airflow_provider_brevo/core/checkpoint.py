@@ -233,6 +233,14 @@ class InFile:
             raise _unwritable(self.kept_in, error) from error
 
 
+def is_local(path: Any) -> bool:
+    """Tell whether a path is one of this machine. Some paths of object stores are ``pathlib`` paths too, by their type.
+
+    :param path: a ``pathlib.Path``, or a path of an object store.
+    """
+    return isinstance(path, Path) and not hasattr(path, "protocol")
+
+
 def write_durably(path: Any, content: bytes) -> None:
     """Write a file so that it is there completely or not at all; on this machine for the owner's eyes only.
 
@@ -241,7 +249,7 @@ def write_durably(path: Any, content: bytes) -> None:
     :raises OSError: it can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(path, Path):
+    if not is_local(path):
         path.write_bytes(content)
         return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600

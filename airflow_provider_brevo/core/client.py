@@ -108,6 +108,10 @@ class BrevoClient:
         """
         return self._limiter.wait_needed(BATCH_ENDPOINT, at_most=at_most)
 
+    def batch_rate(self) -> float | None:
+        """Return the requests a second at which batches are paced now, or ``None`` where nothing paces them."""
+        return self._limiter.rate(BATCH_ENDPOINT)
+
     def send_batch(self, body: bytes, *, count: int) -> BatchAnswer:
         """Send one batch of events, in one request: ``POST /events/batch``.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,11 +19,21 @@ PATIENCE = 2.0
 """Seconds that a worker waits for the rate limit by itself; longer waits are for whoever gave it the batch."""
 
 
+_SHORT_WAY = 0.02
+"""Seconds of a request below which the network is not what takes the time."""
+_ON_A_SHORT_WAY = 4
+_RESERVE = 1.5
+_SMOOTHING = 0.2
+
+
 class Sender(Protocol):
     """What sends one batch: :class:`~airflow_provider_brevo.core.client.BrevoClient`."""
 
     def wait_for_batch(self, *, at_most: float) -> float:
         """Take the next free place below the rate limit, and return the seconds until it comes."""
+
+    def batch_rate(self) -> float | None:
+        """Return the requests a second that the rate limit allows now, if it is known."""
 
     def send_batch(self, body: bytes, *, count: int) -> BatchAnswer:
         """Make one request."""
@@ -54,11 +66,14 @@ class Dispatcher:
         self._sender = sender
         self._max_in_flight = max_in_flight
         self._ready: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        # No SimpleQueue: until Python 3.12 its get() may wait for ever where it is told to wait for a moment.
+        self._outcomes: queue.Queue[Outcome] = queue.Queue()
         self._threads: list[threading.Thread] = []
         self._halted = threading.Event()
+        self._gate = threading.Lock()
         self._lock = threading.Lock()
         self._busy = 0
+        self._latency = 0.0
         self.most_in_flight = 0
         self.outstanding = 0
 
@@ -71,7 +86,7 @@ class Dispatcher:
         """Hand over a batch. Exactly one outcome will follow."""
         self.outstanding += 1
         self._ready.put(batch)
-        if len(self._threads) < min(self._max_in_flight, self.outstanding):
+        if len(self._threads) < min(self._wanted(), self.outstanding):
             thread = threading.Thread(target=self._work, name=f"brevo-batches-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -101,26 +116,54 @@ class Dispatcher:
         for thread in self._threads:
             thread.join()
 
+    def _wanted(self) -> int:
+        """Return how many requests at once pay.
+
+        On a short way a few keep the processor busy, and more only get into each other's way. On a long way it takes as
+        many as leave during one request's time at the pace that the limit allows, and some in reserve.
+        """
+        if self._latency < _SHORT_WAY:
+            return min(_ON_A_SHORT_WAY, self._max_in_flight)
+        rate = self._sender.batch_rate()
+        wanted = self._max_in_flight if rate is None else math.ceil(rate * self._latency * _RESERVE) + 1
+        return min(max(wanted, _ON_A_SHORT_WAY), self._max_in_flight)
+
     def _work(self) -> None:
         while (batch := self._ready.get()) is not None:
             self._outcomes.put(self._send(batch))
 
     def _send(self, batch: Batch) -> Outcome:
         try:
-            if self._halted.is_set():
-                return Outcome(batch=batch, wait=0.0)
-            wait = self._sender.wait_for_batch(at_most=PATIENCE)
-            if wait > PATIENCE or self._halted.wait(wait):
-                return Outcome(batch=batch, wait=max(0.0, wait))
+            wait = self._wait_at_gate()
+            if wait is not None:
+                return Outcome(batch=batch, wait=wait)
             with self._lock:
                 self._busy += 1
                 self.most_in_flight = max(self.most_in_flight, self._busy)
+            started = time.monotonic()
             try:
                 return Outcome(batch=batch, answer=self._sender.send_batch(batch.body, count=len(batch.events)))
             finally:
                 with self._lock:
                     self._busy -= 1
+                    took = time.monotonic() - started
+                    self._latency += (took - self._latency) * _SMOOTHING if self._latency else took
         except BrevoRequestError as error:
             return Outcome(batch=batch, error=error)
         except BaseException as error:  # noqa: BLE001 # raised again by whoever takes it out
             return Outcome(batch=batch, error=error)
+
+    def _wait_at_gate(self) -> float | None:
+        """Wait for the rate limit; return ``None`` to send now, or how long it would take when nothing is to be sent.
+
+        One thread at a time asks, so that no place is taken long before it comes.
+        """
+        with self._gate:
+            while not self._halted.is_set():
+                wait = self._sender.wait_for_batch(at_most=0.0)
+                if wait <= 0:
+                    return None
+                if wait > PATIENCE:
+                    return wait
+                self._halted.wait(wait)
+        return 0.0

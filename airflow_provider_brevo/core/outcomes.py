@@ -80,7 +80,7 @@ def after_error(
     """
     if isinstance(error, BrevoPayloadTooLargeError):
         return _after_too_large(batch, options)
-    batch.unknown = error.uncertain
+    batch.unknown |= error.uncertain
     happening = Happening.UNKNOWN if error.uncertain else Happening.NOT_TAKEN
     batch.state = next_state(batch.state, happening, options.delivery)
     if batch.state is State.UNCERTAIN:

@@ -7,13 +7,15 @@ rejection is in it exactly once, whenever the process dies.
 from __future__ import annotations
 
 import contextlib
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.checkpoint import write_durably
 from airflow_provider_brevo.exceptions import BrevoCheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_brevo.core.batches import Rejection
     from airflow_provider_brevo.core.checkpoint import Progress
@@ -28,13 +30,13 @@ class RejectedEvents:
     """
 
     def __init__(self, path: Any) -> None:
-        self._path: Any = path
+        self.path: Any = path
         self._lines: list[bytes] = []
         self._size = 0
 
     def add(self, rejection: Rejection) -> None:
         """Take a rejection; it is durable after :meth:`flush` only."""
-        if self._path is not None:
+        if self.path is not None:
             line = rejection.to_line()
             self._lines.append(line)
             self._size += len(line)
@@ -68,40 +70,49 @@ class RejectedEvents:
         :raises BrevoCheckpointError: it can't be written.
         """
         if self.path_of(progress) is None:
+            if self.path is not None:
+                with contextlib.suppress(Exception):
+                    self.path.unlink()  # of a try that died before it was recorded, or of an earlier run
             return None
         try:
-            with self._path.open("wb") as file:
-                if hasattr(self._path, "chmod"):
+            with self.path.open("wb") as file:
+                if hasattr(self.path, "chmod"):
                     with contextlib.suppress(NotImplementedError):
-                        self._path.chmod(0o600)
-                for part in self._parts(progress):
+                        self.path.chmod(0o600)
+                for part in self._parts(progress.parts):
                     file.write(part.read_bytes())
+                if isinstance(self.path, Path):
+                    file.flush()
+                    os.fsync(file.fileno())  # before the parts are removed
         except Exception as error:
             raise self._unwritable(error) from error
-        return str(self._path)
+        return str(self.path)
 
     def path_of(self, progress: Progress) -> str | None:
         """Return where :meth:`merge` has put the rejections of the progress, or ``None`` if there were none."""
-        return str(self._path) if self._path is not None and any(progress.parts.values()) else None
+        return str(self.path) if self.path is not None and any(progress.parts.values()) else None
 
     def clean_up(self, progress: Progress) -> None:
         """Remove the parts that the progress counts, as well as it can be done."""
-        for part in self._parts(progress):
+        counts = progress.parts
+        if progress.finished:  # then also the one of each session that a crash may have left uncounted
+            counts = {session: counts.get(session, 0) + 1 for session in range(1, progress.session + 1)}
+        for part in self._parts(counts):
             with contextlib.suppress(Exception):
                 part.unlink()
 
-    def _parts(self, progress: Progress) -> Iterator[Any]:
-        if self._path is not None:
-            for session, count in sorted(progress.parts.items()):
+    def _parts(self, counts: Mapping[int, int]) -> Iterator[Any]:
+        if self.path is not None:
+            for session, count in sorted(counts.items()):
                 for number in range(count):
                     yield self._part(session, number)
 
     def _part(self, session: int, number: int) -> Any:
-        return self._path.parent / f"{self._path.name}.part-{session}-{number}"
+        return self.path.parent / f"{self.path.name}.part-{session}-{number}"
 
     def _unwritable(self, error: Exception) -> BrevoCheckpointError:
         return BrevoCheckpointError(
-            f"The file of rejected events {self._path} can't be written ({type(error).__name__})",
+            f"The file of rejected events {self.path} can't be written ({type(error).__name__})",
             advice="check access and free space at rejected_path, and run the task again: it goes on from the last"
             " checkpoint",
             retry_later=True,

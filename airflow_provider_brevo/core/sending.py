@@ -15,9 +15,9 @@ from airflow_provider_brevo.core.bulk_states import BulkPaused, Happening, State
 from airflow_provider_brevo.core.checkpoint import MAX_BYTES, SECONDS_BETWEEN_WRITES, Progress
 from airflow_provider_brevo.core.dispatch import PATIENCE, Dispatcher, Outcome, Sender
 from airflow_provider_brevo.core.outcomes import Decision, after_answer, after_error, placed, places
+from airflow_provider_brevo.core.spooling import SHOWN, spool_if_valid
 from airflow_provider_brevo.exceptions import (
     BrevoCheckpointError,
-    BrevoInvalidEventsError,
     BrevoRateLimitError,
     BrevoRequestError,
 )
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from airflow_provider_brevo.core.checkpoint import CheckpointStore
     from airflow_provider_brevo.core.rejections import RejectedEvents
 
-_SHOWN = 20
 _FIRST_WINDOW, _LARGEST_WINDOW = 8, 128
 _WINDOW_BYTES = 8_000_000
 _TICK = 0.25
+_FULL = MAX_BYTES - 2_000  # leaves room for one more batch
 
 
 class SendingJob:
@@ -43,6 +43,7 @@ class SendingJob:
     :param store: where the checkpoint is kept.
     :param rejected: takes the rejected events.
     :param progress: from where to go on; it is kept up to date.
+    :param max_tries: the task's; recorded once the source was compared, as only then a clear is dealt with.
     :param warn: takes sentences that somebody should read.
     :param report: is called with the progress at most four times a second.
     """
@@ -55,6 +56,7 @@ class SendingJob:
         rejected: RejectedEvents,
         progress: Progress,
         *,
+        max_tries: int,
         warn: Callable[[str], None],
         report: Callable[[Progress], None],
     ) -> None:
@@ -62,6 +64,7 @@ class SendingJob:
         self._store = store
         self._rejected = rejected
         self._progress = progress
+        self._max_tries = max_tries
         self._warn = warn
         self._report = report
         self._dispatcher = Dispatcher(sender, max_in_flight=options.max_in_flight)
@@ -75,7 +78,8 @@ class SendingJob:
         self._shown = 0
         self._warned_of_order = options.max_in_flight == 1
         self._dirty = False
-        self._checkpoint_bytes = 0
+        self._whole = True  # whether the progress may be recorded as it is
+        self._record_bytes = 0
         self._batch_bytes = 0
         self._started = self._last_write = self._last_report = time.monotonic()
         self._seconds_before = progress.seconds
@@ -98,7 +102,7 @@ class SendingJob:
                 self._only_check(batches)
             else:
                 if self._options.on_invalid == "fail":
-                    self._spool_all(batches, planner, spool)
+                    spool_if_valid(planner, spool, self._rejected, self._progress, tell=self._tell)
                     batches = spool.batches()
                 try:
                     self._send_all(batches)
@@ -116,7 +120,7 @@ class SendingJob:
     def _finish(self) -> str | None:
         self._rejected.flush(self._progress)
         path = self._rejected.merge(self._progress)
-        self._progress.finished = True
+        self._progress.finished, self._progress.max_tries = True, self._max_tries
         self._wait_to_write()
         self._save()
         self._rejected.clean_up(self._progress)
@@ -125,11 +129,22 @@ class SendingJob:
     def _wind_down(self, *, record: bool) -> None:
         """Something ends the job early: take over what is known by now, and don't let that hide what has happened."""
         self._dispatcher.close()
+        if not record or not self._whole:
+            return  # what the last checkpoint says stands
         while (outcome := self._dispatcher.get(0)) is not None:
             self._take(outcome)
-        if record and self._dirty:
+        self._release()
+        if self._dirty:
+            self._wait_to_write()
             with contextlib.suppress(BrevoCheckpointError):
                 self._save()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change the progress: it isn't recorded half changed, if a signal ends the task meanwhile."""
+        self._whole = False
+        yield
+        self._whole = True
 
     def _only_check(self, batches: Iterator[Batch]) -> None:
         for batch in batches:
@@ -139,30 +154,6 @@ class SendingJob:
                 self._rejected.flush(self._progress)
             self._tell()
 
-    def _spool_all(self, batches: Iterator[Batch], planner: Planner, spool: Spool) -> None:
-        """Read the source to its end, and raise if any event is invalid: nothing was sent then."""
-        invalid = 0
-        reasons: dict[str, int] = {}
-        first: list[str] = []
-        scratch = Progress(session=self._progress.session)  # the parts of earlier sessions are still needed
-        for batch in batches:
-            for rejection in batch.rejections:
-                invalid += 1
-                first.extend([str(rejection)] if len(first) < _SHOWN else [])
-                for rule in rejection.rules:
-                    reasons[rule] = reasons.get(rule, 0) + 1
-                self._rejected.add(rejection)
-            if self._rejected.is_full:
-                self._rejected.flush(scratch)
-            if not invalid:
-                spool.add(batch)
-            self._tell()
-        if invalid:
-            self._rejected.flush(scratch)
-            self._rejected.merge(scratch)
-            self._rejected.clean_up(scratch)
-            raise BrevoInvalidEventsError(total=planner.total, invalid=invalid, reasons=reasons, first=first)
-
     def _send_all(self, batches: Iterator[Batch]) -> None:
         exhausted = False
         while True:
@@ -171,11 +162,12 @@ class SendingJob:
                 if self._wants_more(exhausted=exhausted) and self._may_write():
                     exhausted = self._plan(batches)
                 self._put_delayed()
-            if self._dirty and self._may_write():
+            if self._dirty and self._may_write() and (self._store.durable or self._rejected.is_full):
                 self._save()
             outcome = self._dispatcher.get(self._patience(stopping=stopping))
             if outcome is not None:
-                self._take(outcome)
+                with self._changing():
+                    self._take(outcome)
             elif stopping and not self._dispatcher.outstanding:
                 self._settle()
             elif exhausted and not self._dispatcher.outstanding and not self._again and not self._delayed:
@@ -194,13 +186,6 @@ class SendingJob:
     def _wants_more(self, *, exhausted: bool) -> bool:
         if exhausted and not self._again:
             return False
-        if self._checkpoint_bytes > MAX_BYTES // 2:
-            if not self._dispatcher.outstanding and not self._delayed:
-                self._failure = BrevoCheckpointError(
-                    f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes",
-                    advice="look for them in Brevo, and clear the task to send all of it again",
-                )
-            return False
         # Each write of a durable checkpoint fills the window up; without one there is no hurry.
         return self._dispatcher.ahead < (self._room() if self._store.durable else self._window // 2 + 1)
 
@@ -210,36 +195,54 @@ class SendingJob:
 
     def _plan(self, batches: Iterator[Batch]) -> bool:
         """Record the next window of batches and hand it over; return whether the source is exhausted."""
-        if not self._dispatcher.ahead and self._dispatcher.outstanding:
+        if not self._dispatcher.ahead and self._batch_bytes:  # all of the last window is under way or answered
             self._window = min(self._window * 2, _LARGEST_WINDOW)
         room = max(1, self._room() - self._dispatcher.ahead)
+        fits = self._fitting_bytes()
         window = self._again[:room]
-        del self._again[:room]
+        held = len(window)
         deadline = time.monotonic() + _TICK
         exhausted = False
-        while len(window) < room and time.monotonic() < deadline:
+        while len(window) < room and fits > 0 and time.monotonic() < deadline:
             batch = next(batches, None)
             if batch is None:
                 exhausted = True
                 break
             window.append(batch)
             self._batch_bytes = sum(map(len, batch.events))
-        progress = self._progress
-        for batch in window:
-            self._take_rejections(batch)
-            batch.state = next_state(State.PLANNED, Happening.RECORDED, self._options.delivery)
-            for start, stop in batch.runs():
-                progress.waiting.remove(start, stop)
-                progress.in_flight.add(start, stop)
-            if batch.stop > progress.planned or not progress.digest:
-                progress.planned, progress.digest = batch.stop, batch.digest
-        if window:
+            fits -= (record_bytes := batch.record_bytes)
+            self._record_bytes = max(self._record_bytes, record_bytes)
+        if not window:
+            return exhausted
+        with self._changing():
+            del self._again[:held]
+            for batch in window:
+                self._record(batch)
+            self._progress.max_tries = self._max_tries
             self._save()
         for batch in window:
             if batch.events:
                 self._warn_of_order(batch)
                 self._dispatcher.put(batch)
         return exhausted
+
+    def _fitting_bytes(self) -> int:
+        """Return how much the checkpoint may still grow, whatever becomes of the batches that are not settled."""
+        unsettled = self._dispatcher.outstanding + len(self._delayed) + len(self._again)
+        fits = _FULL
+        if self._store.durable:
+            fits -= _size(self._progress.to_json()) + unsettled * self._record_bytes
+        return fits if unsettled else max(1, fits)
+
+    def _record(self, batch: Batch) -> None:
+        progress = self._progress
+        self._take_rejections(batch)
+        batch.state = next_state(State.PLANNED, Happening.RECORDED, self._options.delivery)
+        for start, stop in batch.runs():
+            progress.waiting.remove(start, stop)
+            progress.in_flight.add(start, stop)
+        if batch.stop > progress.planned or not progress.digest:
+            progress.planned, progress.digest = batch.stop, batch.digest
 
     def _take_rejections(self, batch: Batch) -> None:
         for rejection in batch.rejections:
@@ -251,9 +254,9 @@ class SendingJob:
         self._progress.reasons.update(rejection.rules)
         self._rejected.add(rejection)
         self._dirty = True
-        if self._shown < _SHOWN:
+        if self._shown < SHOWN:
             self._shown += 1
-            more = " Further rejections are counted, and not shown." if self._shown == _SHOWN else ""
+            more = " Further rejections are counted, and not shown." if self._shown == SHOWN else ""
             self._warn(f"Rejected: {rejection}.{more}")
 
     def _warn_of_order(self, batch: Batch) -> None:
@@ -261,7 +264,7 @@ class SendingJob:
             self._warned_of_order = True
             self._warn(
                 "Events with contact_properties are sent by several requests at once: two updates of one contact may"
-                " overtake each other. max_in_flight=1 keeps their order."
+                " overtake each other. max_in_flight=1 keeps their order, unless a request has to be made again."
             )
 
     def _may_write(self) -> bool:
@@ -275,7 +278,6 @@ class SendingJob:
         self._rejected.flush(self._progress)
         self._progress.seconds = self._seconds_before + time.monotonic() - self._started
         if self._store.durable:
-            self._checkpoint_bytes = len(json.dumps(self._progress.to_json(), separators=(",", ":")))
             self._last_write = time.monotonic()
             self._store.save(self._progress)
         self._dirty = False
@@ -297,15 +299,8 @@ class SendingJob:
         return max(0.002, min(moments))
 
     def _settle(self) -> None:
-        """Nothing is under way: record what wasn't taken as waiting, then give up, pause, or wait and go on."""
-        held = [*self._again, *(batch for _, _, batch in sorted(self._delayed))]
-        self._delayed.clear()
-        for batch in held:
-            if not batch.unknown:
-                for start, stop in batch.runs():
-                    self._progress.in_flight.remove(start, stop)
-                    self._progress.waiting.add(start, stop)
-        self._again = held
+        """Nothing is under way: record that, then give up, pause, or wait and go on."""
+        self._release()
         self._wait_to_write()
         self._save()
         if self._failure is not None:
@@ -319,6 +314,17 @@ class SendingJob:
         self._resume_at = None
         self._dispatcher.proceed()
 
+    def _release(self) -> None:
+        """Nothing is under way: what certainly wasn't taken is waiting, and no longer in flight."""
+        self._again += (batch for _, _, batch in sorted(self._delayed))
+        self._delayed.clear()
+        for batch in self._again:
+            if not batch.unknown and batch.indices[0] in self._progress.in_flight:
+                self._dirty = True
+                for start, stop in batch.runs():
+                    self._progress.in_flight.remove(start, stop)
+                    self._progress.waiting.add(start, stop)
+
     # ------------------------------------------------------------------------------------------------ what became of it
 
     def _take(self, outcome: Outcome) -> None:
@@ -328,22 +334,22 @@ class SendingJob:
             if outcome.wait > PATIENCE:
                 self._pause(outcome.wait)
             return
-        if outcome.error is not None and not isinstance(outcome.error, BrevoRequestError):
-            batch.unknown = True
-            self._again.append(batch)
-            self._fail(outcome.error)
-            return
-        self._progress.requests += 1
         jitter = random.random()  # noqa: S311 # no secret
         if outcome.answer is not None:
+            self._progress.requests += 1
             self._unknown_in_a_row = 0
             self._apply(batch, after_answer(batch, outcome.answer, self._options, jitter=jitter))
-        elif outcome.error is not None:
+        elif isinstance(outcome.error, BrevoRequestError):
+            self._progress.requests += 1
             self._progress.throttled += isinstance(outcome.error, BrevoRateLimitError)
             decision = after_error(batch, outcome.error, self._options, patience=PATIENCE, jitter=jitter)
             self._apply(batch, decision)
             if decision.uncertain:
                 self._count_unknown(batch, outcome.error)
+        else:
+            batch.unknown = True
+            self._again.append(batch)
+            self._fail(outcome.error)
 
     def _apply(self, batch: Batch, decision: Decision) -> None:
         progress = self._progress
@@ -372,6 +378,9 @@ class SendingJob:
         """Warn of events that are given up, and end when that happens to one batch after the other."""
         self._warn(f"Nobody knows whether Brevo took {places(batch)}: {error}")
         self._unknown_in_a_row += 1
+        if _size(self._progress.uncertain.to_json()) > MAX_BYTES // 2:
+            problem = f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes"
+            self._fail(BrevoCheckpointError(problem, advice="look for them in Brevo, and send the others by a new run"))
         if self._unknown_in_a_row > self._options.max_retries:
             self._fail(placed(error, batch))
 
@@ -382,6 +391,10 @@ class SendingJob:
         self._dispatcher.halt()
         self._resume_at = max(self._resume_at or 0.0, time.monotonic() + seconds)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException | None) -> None:
         self._dispatcher.halt()
         self._failure = self._failure or error
+
+
+def _size(content: object) -> int:
+    return len(json.dumps(content, separators=(",", ":")))

@@ -190,9 +190,11 @@ def _fail(error: OSError | EOFError | zlib.error, place: str = "") -> NoReturn:
     if isinstance(error, zlib.error):
         raise BrevoSourceError("The source is a damaged gzip file" + place, advice=again) from error
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    raise BrevoSourceError(
+    failure = BrevoSourceError(
         f"The source can't be read{place} ({reason})", advice="check its storage, and that this worker may read it"
-    ) from error
+    )
+    failure.retry_later = True
+    raise failure from error
 
 
 def _read_jsonl(stream: BinaryIO, _: Collection[str]) -> Iterator[Row | BrokenRow]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import jsonschema
     import jsonschema_rs
 
+__all__ = ["find_violations", "load_schema", "prepare_event"]
+
 SchemaName = Literal["event", "batch"]
 
 _FORMATS: dict[str, Callable[[object], bool]] = {"date-time": is_rfc3339}

@@ -1,5 +1,6 @@
 """OAuth client credentials over real sockets: by the client, and by a hook with an Airflow connection."""
 
+import itertools
 import json
 import logging
 import socket
@@ -14,6 +15,7 @@ import pytest
 from airflow_provider_brevo import exceptions as exc
 from airflow_provider_brevo.core.client import BrevoClient
 from airflow_provider_brevo.core.config import ConnectionFields, read_settings
+from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.hooks.brevo import BrevoHook
 from airflow_provider_brevo.sandbox import Sandbox
 
@@ -60,7 +62,10 @@ def connect(waits):
 
     def connect(url, *, login=ID, password=SECRET, **extra):
         fields = ConnectionFields(host=url, login=login, password=password, extra={"auth_type": "oauth", **extra})
-        made.append(BrevoClient(read_settings(fields)[0], sleep=waits.append, jitter=lambda: 0.5))
+        # Each request is made long after the one before, so the limiter has nothing to hold back.
+        limiter = RateLimiter(clock=itertools.count(step=10.0).__next__)
+        client = BrevoClient(read_settings(fields)[0], limiter=limiter, sleep=waits.append, jitter=lambda: 0.5)
+        made.append(client)
         return made[-1]
 
     yield connect

@@ -7,9 +7,12 @@ import pytest
 
 from airflow_provider_brevo import exceptions
 from airflow_provider_brevo.exceptions import (
+    BrevoCheckpointError,
     BrevoConnectError,
     BrevoError,
+    BrevoIncompleteError,
     BrevoInvalidEventError,
+    BrevoInvalidEventsError,
     BrevoRateLimitError,
     BrevoRequestError,
     BrevoResponseError,
@@ -49,7 +52,9 @@ def _example(cls):
         return cls([Violation(pointer="/event_name", rule="name", problem="must be short", advice="rename it")])
     if cls is BrevoTemplateError:
         return cls("/event_name", "names 'x', which is not defined", advice="correct the name")
-    more = {"can_pass": True} if cls is BrevoTokenError else {}
+    if cls is BrevoInvalidEventsError:
+        return cls(total=9, invalid=2, reasons={"date": 1, "required": 2}, first=["event 3: is wrong", "event 7: too"])
+    more = {BrevoTokenError: {"can_pass": True}, BrevoIncompleteError: {"result": {"total": 9}}}.get(cls, {})
     return cls("Something is wrong", advice="do something", **more)
 
 
@@ -77,7 +82,9 @@ def test_error_survives_pickling(cls):
 
 
 @pytest.mark.parametrize(
-    "cls", [cls for cls in _classes() if cls is not BrevoInvalidEventError], ids=lambda cls: cls.__name__
+    "cls",
+    [cls for cls in _classes() if cls not in {BrevoInvalidEventError, BrevoInvalidEventsError}],
+    ids=lambda cls: cls.__name__,
 )
 def test_message_is_one_sentence_on_one_line(cls):
     """A message is one line that ends with one full stop, so that it reads well in a log."""
@@ -160,6 +167,42 @@ def test_invalid_event_error_counts_what_it_does_not_show():
     assert str(error).splitlines()[-1] == "  - and 3 more"
     assert len(str(error).splitlines()) == 22
     assert len(error.violations) == 23
+
+
+def test_invalid_events_error_counts_by_rule_and_shows_the_first():
+    """What is wrong with many events is counted by rule, and told in full for the first of them."""
+    error = BrevoInvalidEventsError(
+        total=9, invalid=3, reasons={"required": 2, "date": 1}, first=iter(["event 3: no name", "event 7: no name"])
+    )
+
+    assert str(error).splitlines() == [
+        "3 of 9 events are invalid, so none was sent (by rule: date 1, required 2):",
+        "  - event 3: no name",
+        "  - event 7: no name",
+        "  - and 1 more events",
+    ]
+    assert (error.total, error.invalid, error.reasons) == (9, 3, {"required": 2, "date": 1})
+
+
+def test_one_invalid_event_is_spoken_of_in_the_singular():
+    """One event is, several are."""
+    error = BrevoInvalidEventsError(total=1, invalid=1, reasons={"date": 1}, first=["event 0: no date"])
+
+    assert str(error).splitlines() == [
+        "1 of 1 events is invalid, so none was sent (by rule: date 1):",
+        "  - event 0: no date",
+    ]
+
+
+@pytest.mark.parametrize("retry_later", [True, False])
+def test_checkpoint_error_says_whether_a_later_try_may_help(retry_later):
+    """A store that is away may come back; a checkpoint of another source stays one."""
+    assert BrevoCheckpointError("No way", advice="look", retry_later=retry_later).retry_later is retry_later
+
+
+def test_incomplete_error_holds_the_numbers():
+    """What a task would have returned is there for whoever catches the error."""
+    assert BrevoIncompleteError("Some are missing", advice="look", result={"total": 9}).result == {"total": 9}
 
 
 def test_violation_without_pointer_speaks_of_the_event():

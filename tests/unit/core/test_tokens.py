@@ -1,5 +1,6 @@
 """OAuth tokens: fetched, kept, renewed and refused, over a transport and a clock of their own."""
 
+import itertools
 import json
 import math
 import threading
@@ -12,6 +13,7 @@ import pytest
 from airflow_provider_brevo.core.auth import ApiKey, OAuthClient
 from airflow_provider_brevo.core.client import BrevoClient
 from airflow_provider_brevo.core.config import BrevoSettings
+from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.tokens import KeyAuthenticator, TokenAuthenticator
 from airflow_provider_brevo.core.transport import Answer
 from airflow_provider_brevo.exceptions import (
@@ -78,7 +80,9 @@ class Network:
     def client(self, **settings):
         auth = settings.pop("auth", OAuthClient(client_id=ID, client_secret=SECRET, token_url=URL))
         settings = BrevoSettings(auth=auth, **settings)
-        return BrevoClient(settings, transport=self, sleep=self.slept.append, jitter=lambda: 0.0)
+        # Each request is made long after the one before, so the limiter has nothing to hold back.
+        limiter = RateLimiter(clock=itertools.count(step=10.0).__next__)
+        return BrevoClient(settings, transport=self, limiter=limiter, sleep=self.slept.append, jitter=lambda: 0.0)
 
     @property
     def authorizations(self):

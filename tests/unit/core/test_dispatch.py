@@ -1,0 +1,148 @@
+"""Several requests at once, each as soon as the rate limit allows it."""
+
+import threading
+import time
+
+import pytest
+from engine import ScriptedSender, broken
+
+from airflow_provider_brevo.core import dispatch
+from airflow_provider_brevo.core.batch_answers import BatchAnswer
+from airflow_provider_brevo.core.batches import Batch
+from airflow_provider_brevo.core.dispatch import Dispatcher
+
+
+def batch(number):
+    """Return a batch of one event."""
+    return Batch(indices=[number], events=[b'{"identifiers":{"ext_id":"%d"}}' % number])
+
+
+@pytest.fixture
+def start():
+    """Make dispatchers, and stop them in the end."""
+    made = []
+
+    def make(sender, max_in_flight=16):
+        made.append(Dispatcher(sender, max_in_flight=max_in_flight))
+        return made[-1]
+
+    yield make
+    for dispatcher in made:
+        dispatcher.close()
+
+
+def take(dispatcher, count):
+    """Take out some outcomes."""
+    outcomes = [dispatcher.get(5.0) for _ in range(count)]
+    assert None not in outcomes
+    return outcomes
+
+
+def test_each_batch_has_one_outcome(start):
+    """An answer, Brevo's error, and whatever else was raised come out beside their batch."""
+    failure, bug = broken(), ZeroDivisionError()
+    dispatcher = start(ScriptedSender(None, failure, bug), max_in_flight=1)
+    for number in range(3):
+        dispatcher.put(batch(number))
+    first, second, third = take(dispatcher, 3)
+    assert (first.batch.indices, first.answer, first.error) == ([0], BatchAnswer(accepted=1), None)
+    assert (second.batch.indices, second.answer, second.error) == ([1], None, failure)
+    assert (third.batch.indices, third.error) == ([2], bug)
+    assert (dispatcher.outstanding, dispatcher.ahead) == (0, 0)
+
+
+def test_without_an_outcome_there_is_none(start):
+    """Asking doesn't block longer than allowed."""
+    dispatcher = start(ScriptedSender())
+    assert dispatcher.get(0.0) is None
+    assert dispatcher.get(0.01) is None
+
+
+def test_a_short_way_takes_few_threads(start):
+    """Where the network takes no time, more threads only get into each other's way."""
+    dispatcher = start(ScriptedSender())
+    for number in range(60):
+        dispatcher.put(batch(number))
+    take(dispatcher, 60)
+    assert dispatcher.most_in_flight <= 4
+
+
+@pytest.mark.parametrize(("rate", "most"), [(None, 9), (100.0, 6), (1.0, 4)])
+def test_a_long_way_takes_as_many_as_the_limit_can_use(start, rate, most):
+    """What leaves during one request's time is in flight at once, with a reserve, and no more than was allowed."""
+    sender = ScriptedSender(rate=rate, latency=0.03)
+    dispatcher = start(sender, max_in_flight=9)
+    dispatcher.put(batch(0))
+    take(dispatcher, 1)
+    for number in range(1, 40):
+        dispatcher.put(batch(number))
+    take(dispatcher, 39)
+    assert most - 1 <= dispatcher.most_in_flight <= most
+
+
+def test_no_more_than_allowed_are_in_flight(start):
+    """One request at a time keeps the order."""
+    dispatcher = start(ScriptedSender(latency=0.001), max_in_flight=1)
+    for number in range(9):
+        dispatcher.put(batch(number))
+    assert [outcome.batch.indices for outcome in take(dispatcher, 9)] == [[number] for number in range(9)]
+    assert dispatcher.most_in_flight == 1
+
+
+def test_short_waits_for_the_limit_are_waited(start):
+    """The place that was told is the one that is used."""
+    sender = ScriptedSender(waits=[0.05, 0.0])
+    started = time.monotonic()
+    dispatcher = start(sender)
+    dispatcher.put(batch(0))
+    take(dispatcher, 1)
+    assert sender.at[0] - started >= 0.05
+
+
+def test_long_waits_for_the_limit_come_out(start):
+    """Whoever gave the batch decides; nothing was sent."""
+    sender = ScriptedSender(waits=[dispatch.PATIENCE + 1])
+    dispatcher = start(sender)
+    dispatcher.put(batch(0))
+    (outcome,) = take(dispatcher, 1)
+    assert (outcome.wait, outcome.answer, outcome.error) == (dispatch.PATIENCE + 1, None, None)
+    assert sender.sent == []
+
+
+def test_a_halt_sends_nothing_more_until_it_is_over(start):
+    """What was handed over comes out unsent."""
+    sender = ScriptedSender()
+    dispatcher = start(sender)
+    dispatcher.halt()
+    dispatcher.put(batch(0))
+    assert take(dispatcher, 1)[0].wait == 0.0
+    dispatcher.proceed()
+    dispatcher.put(batch(1))
+    take(dispatcher, 1)
+    assert sender.sent == [[1]]
+
+
+def test_a_halt_ends_a_wait_for_the_limit(start):
+    """Nobody goes on waiting for a place that won't be used."""
+    sender = ScriptedSender(waits=[1.9])
+    dispatcher = start(sender)
+    dispatcher.put(batch(0))
+    started = time.monotonic()
+    time.sleep(0.02)
+    dispatcher.halt()
+    assert take(dispatcher, 1)[0].wait == 0.0
+    assert time.monotonic() - started < 1.0
+    assert sender.sent == []
+
+
+def test_closing_waits_for_requests_under_way():
+    """What was answered by then comes out; nothing is cut off."""
+    sender = ScriptedSender(latency=0.05)
+    dispatcher = Dispatcher(sender, max_in_flight=1)
+    for number in range(3):
+        dispatcher.put(batch(number))
+    time.sleep(0.02)
+    dispatcher.close()
+    outcomes = take(dispatcher, 3)
+    assert [outcome.wait for outcome in outcomes] == [None, 0.0, 0.0]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("brevo-batches")]
