@@ -31,6 +31,49 @@ def allowed_hosts() -> list[str]:
     return [host.strip() for host in listed.split(",") if host.strip()]
 
 
+def local_roots() -> list[str]:
+    """Return the folders that ``[brevo] local_roots`` lists; none means that all local files may be used."""
+    listed = conf.get("brevo", "local_roots", fallback="") or ""
+    return [folder.strip() for folder in listed.split(",") if folder.strip()]
+
+
+def default_deferrable() -> bool:
+    """Return what ``[operators] default_deferrable`` says."""
+    return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def runs_on_one_machine() -> bool:
+    """Tell whether all tasks run on the scheduler's machine, so that its folders are good for all of them."""
+    executors = conf.get("core", "executor", fallback="LocalExecutor").split(",")
+    return all(name.rpartition(".")[2].rpartition(":")[2].strip() in _LOCAL_EXECUTORS for name in executors)
+
+
+_LOCAL_EXECUTORS = {"LocalExecutor", "SequentialExecutor", "DebugExecutor"}
+
+
+def count(name: str, by: int) -> None:
+    """Add to one of Airflow's counters.
+
+    :param name: such as ``brevo.events.accepted``; Airflow puts its own prefix before it.
+    :param by: how much.
+    """
+    # In different places from version to version, and not needed to parse a DAG.
+    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415
+
+    Stats.incr(name, by)
+
+
+def storage_path(uri: str) -> Any:
+    """Return Airflow's path for a URI of an object store.
+
+    :param uri: such as ``s3://conn_id@bucket/folder/events.jsonl``.
+    :raises Exception: Airflow doesn't know the scheme, or has no connection for it.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath  # noqa: PLC0415 # heavy
+
+    return ObjectStoragePath(uri)
+
+
 def task_state_store(context: Any) -> Any:
     """Return the store that survives the tries of a task, or ``None`` before Airflow 3.3."""
     return context.get("task_state_store")

@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.hooks.brevo"]}],
         "operators": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.operators.brevo"]}],
+        "triggers": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.triggers.brevo"]}],
         "connection-types": [
             {
                 "connection-type": connection_form.CONNECTION_TYPE,
@@ -49,7 +50,18 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "gateway.example.com,gateway.example.com:8443",
                         "default": "",
-                    }
+                    },
+                    "local_roots": {
+                        "description": (
+                            "Folders of the workers, separated by commas, that tasks may read events from, and write"
+                            " checkpoints and rejected events to. Symbolic links are followed before they are compared."
+                            " Empty: all that Airflow's user may. Object stores are not concerned."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/exports,/mnt/shared/brevo",
+                        "default": "",
+                    },
                 },
             }
         },

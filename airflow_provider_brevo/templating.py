@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, nodes
@@ -107,6 +107,9 @@ class TypedTemplateFields:
     masked_fields: ClassVar[frozenset[str]] = frozenset()
     """Template fields whose values are not to be stored or shown: they are rendered to :class:`Masked`."""
 
+    row_fields: ClassVar[frozenset[str]] = frozenset()
+    """Template fields that hold many rows, none of which is to be stored: they are rendered to :class:`HiddenRows`."""
+
     template_fields: Any
 
     def render_template(
@@ -160,7 +163,7 @@ class TypedTemplateFields:
         errors: list[BrevoTemplateError] = []
 
         def render(value: Any, place: str) -> Any:  # noqa: PLR0911 # one line a type reads best
-            if (seen_oids is not None and id(value) in seen_oids) or isinstance(value, Masked):
+            if (seen_oids is not None and id(value) in seen_oids) or isinstance(value, _HIDDEN):
                 return value
             if isinstance(value, str):
                 if not templates.are_in(value):
@@ -184,8 +187,11 @@ class TypedTemplateFields:
             rendered = content
         else:
             rendered = render(content, f"/{field or 'template'}")
-        if field in self.masked_fields and rendered is not None and not isinstance(rendered, Masked):
-            rendered = Masked(rendered)
+        if rendered is not None and not isinstance(rendered, _HIDDEN):
+            if field in self.masked_fields:
+                rendered = Masked(rendered)
+            elif field in self.row_fields:
+                rendered = HiddenRows(rendered)
         return rendered, errors
 
     def _sandboxed(self, jinja_env: Environment | None) -> SandboxedEnvironment:
@@ -232,6 +238,34 @@ class Masked(Mapping[str, Any]):
         return json.dumps(self.serialize(), ensure_ascii=False)
 
 
+class HiddenRows:
+    """A rendered field of many rows: their number is stored and shown, nothing else.
+
+    It is no sequence, since Airflow would store it as one.
+
+    :param value: the rendered field: a list of rows, unless the DAG's author made a mistake.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def serialize(self) -> str:
+        """Return what may be stored; Airflow asks for this from 3.0 on."""
+        is_text = isinstance(self.value, str | bytes)
+        if isinstance(self.value, Sized) and not is_text:
+            count = len(self.value)
+            return f"<{count} {'event' if count == 1 else 'events'}, not shown>"
+        return f"<a {type(self.value).__name__}, not shown>"
+
+    __str__ = __repr__ = serialize
+
+
+_HIDDEN = (Masked, HiddenRows)
+
+
 def _comes_from_xcom(operator: Any, field: str, content: Any, context: Any) -> bool:
     """Tell whether a field of a mapped task was given by a row of ``expand_kwargs`` that another task returned.
 
@@ -249,8 +283,8 @@ def _comes_from_xcom(operator: Any, field: str, content: Any, context: Any) -> b
 
 
 def unmask(value: Any) -> Any:
-    """Return the value behind a :class:`Masked`, and everything else as it is."""
-    return value.value if isinstance(value, Masked) else value
+    """Return the value behind a :class:`Masked` or :class:`HiddenRows`, and everything else as it is."""
+    return value.value if isinstance(value, _HIDDEN) else value
 
 
 def _mask(value: Any) -> Any:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_brevo import _compat, connection_form
+from airflow_provider_brevo.core.batches import Preparation
+from airflow_provider_brevo.core.bulk import send_events
+from airflow_provider_brevo.core.bulk_states import MAX_EVENTS, MAX_IN_FLIGHT, Attempt, BulkOptions, BulkResult
 from airflow_provider_brevo.core.client import DEFAULT_MAX_WAIT, BrevoClient
 from airflow_provider_brevo.core.config import ConnectionFields, read_settings
+from airflow_provider_brevo.core.mapping import EventMapping
 from airflow_provider_brevo.core.validation import prepare_event
 from airflow_provider_brevo.exceptions import (
     BrevoError,
     BrevoRestrictedKeyError,
+    BrevoSourceError,
+    BrevoUsageError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from airflow_provider_brevo.core.checkpoint import CheckpointStore, Progress
+    from airflow_provider_brevo.core.rejections import RejectedEvents
     from airflow_provider_brevo.core.retry import Delivery
+
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 class BrevoHook(BaseHook):
@@ -130,6 +140,96 @@ class BrevoHook(BaseHook):
         self.get_conn().create_event(prepared, delivery=delivery, max_wait=max_wait)
         return True
 
+    def create_events(
+        self,
+        events: Iterable[Any] | Callable[[], Iterable[Any]],
+        *,
+        mapping: EventMapping | None = None,
+        validate: bool = True,
+        on_invalid: Literal["fail", "skip"] = "fail",
+        max_rejected: float = 0,
+        batch_size: int = MAX_EVENTS,
+        max_in_flight: int | None = None,
+        delivery: Delivery = "at_least_once",
+        on_rerun: Literal["send", "skip"] = "send",
+        validate_only: bool = False,
+        store: CheckpointStore | None = None,
+        rejected: RejectedEvents | None = None,
+        attempt: Attempt | None = None,
+        pause_after: float | None = None,
+        paused: Progress | None = None,
+        report: Callable[[Progress], None] | None = None,
+    ) -> BulkResult:
+        """Convert, check and send many events, in batches.
+
+        Memory stays flat: events are taken one after another, and with ``on_invalid="fail"`` kept in a temporary file
+        until all are checked.
+
+        :param events: the events as in :meth:`create_event`, or with a ``mapping`` flat rows: a list, an iterator, or a
+            function that returns one of them from the beginning at each call.
+        :param mapping: how a flat row becomes an event.
+        :param validate: check the rules of the Events API. ``False`` lets pass whatever has a JSON form.
+        :param on_invalid: ``fail`` sends nothing unless all events are valid, ``skip`` sends the valid ones.
+        :param max_rejected: how many may be rejected, here or by Brevo: a count, or a share below 1 of all.
+        :param batch_size: events in one request, 1 to 200.
+        :param max_in_flight: requests at the same time, 1 to 16; as many as the rate limit allows where ``None``.
+        :param delivery: ``at_least_once`` sends again what may have been taken, ``at_most_once`` never does.
+        :param on_rerun: what to do once all is sent and the task is cleared: ``send`` again, or ``skip``.
+        :param validate_only: don't send, whatever the connection's extra ``sending`` says.
+        :param store: where the checkpoint is kept; by default in memory, so that a later call begins anew.
+        :param rejected: takes the rejected events.
+        :param attempt: which try of a task this is.
+        :param pause_after: seconds of waiting for the rate limit from which on to raise
+            :class:`~airflow_provider_brevo.core.bulk_states.BulkPaused` rather than wait.
+        :param paused: the progress that it carried, to go on from there.
+        :param report: is called with the progress at the start, and then at most four times a second.
+        :return: the numbers.
+        :raises BrevoUsageError: arguments can't be used; the error lists all of them.
+        :raises BrevoSettingsError: the connection's fields can't be used.
+        :raises BrevoSourceError: the events can't be read.
+        :raises BrevoInvalidEventsError: events break rules and ``on_invalid`` is ``fail``; nothing was sent.
+        :raises BrevoCheckpointError: the checkpoint can't be read or written, or belongs to other events.
+        :raises BrevoDeliveryError: ``at_most_once`` can't be promised here.
+        :raises BrevoIncompleteError: all is sent that can be, and Brevo didn't take enough of it.
+        :raises BrevoRequestError: Brevo can't be spoken to; what was taken until then is recorded.
+        """
+        chosen: dict[str, Any] = {
+            "on_invalid": on_invalid,
+            "max_rejected": max_rejected,
+            "batch_size": batch_size,
+            "max_in_flight": max_in_flight,
+            "delivery": delivery,
+            "on_rerun": on_rerun,
+            "pause_after": pause_after,
+        }
+        problems = problems_of_bulk(mapping=mapping, validate=validate, validate_only=validate_only, **chosen)
+        problems += _problems_of_source(events)
+        if problems:
+            raise BrevoUsageError.of_problems("The events can't be sent as asked", problems)
+        client: Any = None  # nor a connection, where only checking is asked for
+        if not validate_only:
+            client = self.get_conn()
+            chosen["max_retries"] = client.settings.max_retries
+        log_progress = _ProgressLog(self.log.info)
+
+        def tell(progress: Progress) -> None:
+            log_progress(progress)
+            if report is not None:
+                report(progress)
+
+        return send_events(
+            client,
+            _rereadable(events),
+            options=_options(**chosen, validate_only=validate_only or not self.sends),
+            prepare=Preparation(mapping=mapping, timezone=_compat.default_timezone(), validate=validate),
+            store=store,
+            rejected=rejected,
+            attempt=attempt,
+            paused=paused,
+            warn=self.log.warning,
+            report=tell,
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask Brevo for the account, and say in one sentence whether the connection works.
 
@@ -154,3 +254,62 @@ class BrevoHook(BaseHook):
         return True, f"Connected to Brevo as {company}." if isinstance(
             company, str
         ) and company else "Connected to Brevo."
+
+
+def problems_of_bulk(*, mapping: Any, validate: Any, **options: Any) -> list[str]:
+    """Tell everything that is wrong with arguments of :meth:`BrevoHook.create_events`, one sentence each."""
+    problems = list(_options(**options).problems())
+    if mapping is not None and not isinstance(mapping, EventMapping):
+        problems.append("mapping is no EventMapping: make one of airflow_provider_brevo.core.mapping")
+    if not isinstance(validate, bool):
+        problems.append("validate is neither true nor false: give a boolean")
+    return problems
+
+
+def _options(*, max_in_flight: int | None, **options: Any) -> BulkOptions:
+    return BulkOptions(max_in_flight=MAX_IN_FLIGHT if max_in_flight is None else max_in_flight, **options)
+
+
+def _problems_of_source(events: Any) -> list[str]:
+    if isinstance(events, Mapping):
+        return ["events is one dict: give a list of them, or use create_event for one event"]
+    if isinstance(events, str | bytes) or not (isinstance(events, Iterable) or callable(events)):
+        return [f"events is a {type(events).__name__}: give a list, an iterator, or a function that returns one"]
+    return []
+
+
+def _rereadable(events: Any) -> Callable[[], Iterable[Any]]:
+    """Return a function that gives the events from their beginning."""
+    if not isinstance(events, Iterator):
+        return events if callable(events) else lambda: events
+    unread = [events]
+
+    def once() -> Iterable[Any]:
+        if not unread:
+            raise BrevoSourceError(
+                "The events come from an iterator, which can't be read a second time",
+                advice="pass a list, or a function that returns the iterator",
+            )
+        return unread.pop()
+
+    return once
+
+
+class _ProgressLog:
+    """Logs how far it is, at most every ten seconds, by numbers alone."""
+
+    def __init__(self, info: Callable[..., None]) -> None:
+        self._info = info
+        self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def __call__(self, progress: Progress) -> None:
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
+        if not progress.requests:
+            self._info("Reading and checking events; nothing was sent yet.")
+            return
+        self._info(
+            "Brevo took %d events so far, in %d requests; %d were rejected.",
+            *(progress.accepted, progress.requests, progress.rejected),
+        )

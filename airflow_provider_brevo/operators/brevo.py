@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_brevo import _compat
 from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoError, BrevoRequestError, BrevoUsageError
-from airflow_provider_brevo.templating import TypedTemplateFields, unmask
+from airflow_provider_brevo.operators._base import BrevoTask, as_boolean
+from airflow_provider_brevo.operators.bulk import BrevoBulkCreateEventsOperator
+from airflow_provider_brevo.templating import unmask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from airflow_provider_brevo.core.delivery import OnceRecord
     from airflow_provider_brevo.core.retry import Delivery
     from airflow_provider_brevo.hooks.brevo import BrevoHook
 
+__all__ = ["BrevoBulkCreateEventsOperator", "BrevoCreateEventOperator"]
+
 _EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
 _DELIVERIES = ("at_least_once", "at_most_once")
 
 
-class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
+class BrevoCreateEventOperator(BrevoTask, BaseOperator):
     """Send one event to Brevo: ``POST /events``.
 
     Templates keep the types of what they name: ``"{{ ti.xcom_pull('etl')['total'] }}"`` arrives as the number it is,
@@ -56,8 +59,6 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
     """
 
     template_fields: Sequence[str] = (*_EVENT_FIELDS, "brevo_conn_id", "validate_only")
-    # Stays empty: with ".json" in it, a property value "intro.json" would be taken for a file.
-    template_ext: Sequence[str] = ()
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "identifiers": "json",
         "event_properties": "json",
@@ -65,7 +66,6 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         "object": "json",
     }
     masked_fields = frozenset({"identifiers", "contact_properties"})
-    ui_color = "#c0f0d8"
 
     def __init__(
         self,
@@ -96,18 +96,6 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         self.delivery = delivery
         self.max_wait = max_wait
 
-    def render_template(self, *args: Any, **kwargs: Any) -> Any:
-        """Render a template field, keeping types.
-
-        :raises AirflowFailException: a template is not valid, or names something that isn't defined.
-        """
-        with _no_further_tries():
-            return super().render_template(*args, **kwargs)
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        with _no_further_tries():
-            super()._do_render_template_fields(*args, **kwargs)
-
     def execute(self, context: Any) -> dict[str, Any]:
         """Check and send the event.
 
@@ -125,16 +113,13 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
             validate_only = self._check_arguments()
             hook = BrevoHook(self.brevo_conn_id)
             try:
-                event = hook.prepare_event(self._event(), validate=self.validate)
-                sends = not validate_only and hook.sends
-                if sends:
-                    self._send(hook, event, context)
+                with self._connected():
+                    event = hook.prepare_event(self._event(), validate=self.validate)
+                    sends = not validate_only and hook.sends
+                    if sends:
+                        self._send(hook, event, context)
             finally:
                 hook.close()
-        except AirflowNotFoundException as error:
-            raise AirflowFailException(
-                f"There is no connection {self.brevo_conn_id!r}; add one of the type Brevo with this id."
-            ) from error
         except BrevoError as error:
             if self._may_retry(error):
                 raise
@@ -174,15 +159,7 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
             raise BrevoUsageError("max_wait is no number of seconds", advice="give 0 or more")
         if not isinstance(self.brevo_conn_id, str) or not self.brevo_conn_id:
             raise BrevoUsageError("brevo_conn_id is no id of a connection", advice="give it as text")
-        value = self.validate_only
-        text = value.strip().lower() if isinstance(value, str) else value
-        if text in (True, "true"):
-            return True
-        if text in (False, None, "false", ""):
-            return False
-        raise BrevoUsageError(
-            "validate_only is neither true nor false", advice="give a boolean, or a template that is one"
-        )
+        return as_boolean(self.validate_only, "validate_only")
 
     def _once_record(self, context: Any) -> OnceRecord | None:
         """Return the record that ``at_most_once`` needs where there may be a second try, else ``None``."""
@@ -203,11 +180,3 @@ class BrevoCreateEventOperator(TypedTemplateFields, BaseOperator):
         if not isinstance(error, BrevoRequestError) or not error.retry_later:
             return False
         return not (self.delivery == "at_most_once" and error.uncertain)
-
-
-@contextmanager
-def _no_further_tries() -> Iterator[None]:
-    try:
-        yield
-    except BrevoError as error:
-        raise AirflowFailException(str(error)) from error

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from airflow.configuration import conf
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import clear_task_instances
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils import db
 
@@ -160,6 +162,30 @@ def run(database, capfd, _quick, _logged_as_by_workers):
             )
 
     return run
+
+
+@pytest.fixture
+def run_again(run, monkeypatch):
+    """Clear all tasks of a DAG's last run, as somebody does in the UI, and run them again."""
+
+    def run_again(dag):
+        def cleared(*, session, **options):
+            dag_run = session.query(DagRun).filter_by(dag_id=dag.dag_id).order_by(DagRun.id.desc()).first()
+            in_dag = {} if VERSION >= (3, 0) else {"dag": dag}
+            clear_task_instances(dag_run.get_task_instances(session=session), session, **in_dag)
+            dag_run.set_state("running")
+            session.commit()
+            dag_run.dag = options["dag"]
+            return dag_run
+
+        with monkeypatch.context() as patch:
+            where, name = ("airflow.models.dagrun", "get_or_create_dagrun")
+            if VERSION < (3, 1):
+                where, name = "airflow.models.dag", "_get_or_create_dagrun"
+            patch.setattr(importlib.import_module(where), name, cleared)
+            return run(dag)
+
+    return run_again
 
 
 def _unpacked(line):

@@ -45,7 +45,10 @@ def same(actual, expected):
 
 def test_every_example_is_tested(dagbag):
     """An example without a test here would be a claim that nobody checks."""
-    assert set(dagbag.dags) == {"video_played", "order_etl", "mapped_events", "backfill_orders", "orders_loaded"}
+    assert set(dagbag.dags) == {
+        *("video_played", "order_etl", "mapped_events", "backfill_orders", "orders_loaded"),
+        *("orders_bulk", "orders_chunks"),
+    }
 
 
 def test_video_played(dagbag, sandbox, run):

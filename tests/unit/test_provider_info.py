@@ -1,5 +1,6 @@
 """The declaration, as each version of Airflow reads it."""
 
+import importlib
 import importlib.resources
 import json
 import subprocess
@@ -33,6 +34,21 @@ def test_airflow_finds_the_provider_and_its_connection_type():
     assert (hook.hook_name, hook.connection_id_attribute_name) == ("Brevo", "brevo_conn_id")
     assert hook.hook_class_name == f"{BrevoHook.__module__}.{BrevoHook.__name__}"
     assert hook.connection_testable
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators", "triggers"])
+def test_all_that_is_declared_can_be_imported(kind):
+    """Each module that Airflow is told of exists, and holds something of ours."""
+    for declared in get_provider_info()[kind]:
+        for name in declared["python-modules"]:
+            assert any(thing.startswith("Brevo") for thing in vars(importlib.import_module(name)))
+
+
+def test_the_options_of_the_section_brevo_are_declared():
+    """Airflow shows and checks what the code reads."""
+    options = get_provider_info()["config"]["brevo"]["options"]
+    assert set(options) == {"allowed_hosts", "local_roots"}
+    assert _compat.local_roots() == _compat.allowed_hosts() == []
 
 
 @pytest.mark.skipif(AIRFLOW_3, reason="the page of Airflow 2")

@@ -1,0 +1,1 @@
+"""What waits for Brevo without a worker slot."""
