@@ -28,7 +28,7 @@ import requests
 from airflow_provider_brevo.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 ROOT = Path(__file__).parent.parent
 HOST = "127.0.0.1"
@@ -40,7 +40,7 @@ COMPONENTS = (
     ("triggerer", "--skip-serve-logs"),
 )
 # Those without a schedule: nothing is sent before somebody asks for it.
-SWITCHED_ON = ("order_etl", "video_played", "mapped_events")
+SWITCHED_ON = ("order_etl", "video_played", "mapped_events", "orders_bulk", "orders_chunks")
 START_SECONDS = 180
 STOP_SECONDS = 3  # most end in half a second, the DAG processor does not; nothing of theirs is used again
 LAST_LINES = 20
@@ -60,13 +60,26 @@ class Airflow:
     :param folder: Where it keeps everything; emptied first.
     :param port: The port of its UI.
     :param stopped: Set as soon as it is to end.
+    :param dags: The folder of its DAGs.
+    :param switched_on: Which of them can run.
+    :param settings: More of its settings, as environment variables.
     """
 
-    def __init__(self, *, folder: Path, port: int, stopped: threading.Event) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        port: int,
+        stopped: threading.Event,
+        dags: Path = ROOT / "example_dags",
+        switched_on: Iterable[str] = SWITCHED_ON,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.url = f"http://{HOST}:{port}"
         self.log = folder / "airflow.log"
         self._home = folder / "airflow"
         self._stopped = stopped
+        self._switched_on = tuple(switched_on)
         self._api = requests.Session()
         self._api.trust_env = False  # no proxy stands between two processes of one machine
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -80,13 +93,14 @@ class Airflow:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__HOST": HOST,
             "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",  # a server more
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **(settings or {}),
         }
 
     def __enter__(self) -> Self:
@@ -113,7 +127,7 @@ class Airflow:
             process.wait()
 
     def start(self, brevo: str) -> None:
-        """Start it, and come back when the connection and the examples can be used.
+        """Start it, and come back when the connection and the DAGs can be used.
 
         :param brevo: The base URL to which the connection ``brevo_default`` leads.
         :raises PlaygroundError: if it does not get that far.
@@ -123,10 +137,10 @@ class Airflow:
         for component in COMPONENTS:
             self._run(*component)
         self._wait_until(self._is_healthy, f"{self.url}/api/v2/monitor/health does not say that all is healthy")
-        token = self._call("GET", "/auth/token").json()["access_token"]
+        token = self.call("GET", "/auth/token").json()["access_token"]
         self._api.headers["Authorization"] = f"Bearer {token}"
-        self._call("POST", "/api/v2/connections", connection_to(brevo)).raise_for_status()
-        self._wait_until(lambda: all(map(self._switch_on, SWITCHED_ON)), "not all of example_dags/ has been read")
+        self.call("POST", "/api/v2/connections", connection_to(brevo)).raise_for_status()
+        self._wait_until(lambda: all(map(self._switch_on, self._switched_on)), "not all DAGs have been read")
 
     def watch(self) -> None:
         """Come back when it is to stop.
@@ -135,6 +149,15 @@ class Airflow:
         """
         while not self._stopped.wait(1):
             self._check()
+
+    def call(self, method: str, path: str, body: object = None) -> requests.Response:
+        """Ask its REST API, as somebody who may do everything.
+
+        :param method: The HTTP method.
+        :param path: The path, from ``/``.
+        :param body: What is sent as JSON.
+        """
+        return self._api.request(method, self.url + path, json=body, timeout=60)
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -176,14 +199,11 @@ class Airflow:
                 raise PlaygroundError(f"Airflow's {component[0]} ended by itself, with status {process.returncode}.")
 
     def _is_healthy(self) -> bool:
-        health = self._call("GET", "/api/v2/monitor/health").json()
+        health = self.call("GET", "/api/v2/monitor/health").json()
         return all(part["status"] == "healthy" for part in health.values())
 
     def _switch_on(self, dag_id: str) -> bool:
-        return self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}).ok
-
-    def _call(self, method: str, path: str, body: object = None) -> requests.Response:
-        return self._api.request(method, self.url + path, json=body, timeout=60)
+        return self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}).ok
 
 
 def main() -> int:

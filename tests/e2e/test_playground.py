@@ -127,6 +127,8 @@ def test_nothing_is_sent_before_somebody_asks_for_it(playground: Playground) -> 
         "order_etl": False,
         "video_played": False,
         "mapped_events": False,
+        "orders_bulk": False,
+        "orders_chunks": False,
         "backfill_orders": True,
         "orders_loaded": True,
     }
