@@ -1,4 +1,4 @@
-"""Write the reference pages in docs/reference/ from the code, and the examples into the guides.
+"""Write the reference pages in docs/reference/ from the code, and examples and states into the guides.
 
     python scripts/reference.py            write what has changed
     python scripts/reference.py --check    write nothing, and fail where a page differs from its source
@@ -18,6 +18,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+sys.path.insert(0, str(Path(__file__).parent))  # a test loads this file from elsewhere
+from state_drawing import drawing, table_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -27,8 +30,28 @@ DOCS = ROOT / "docs"
 PAGES = DOCS / "reference"
 NOTE = "<!-- Written by scripts/reference.py: change the source it names, not this page. -->\n\n"
 
-MODULES = ("operators.brevo", "hooks.brevo", "core.client", "core.config", "core.auth", "core.validation", "sandbox")
+MODULES = (
+    "operators.brevo",
+    "hooks.brevo",
+    "core.mapping",
+    "core.bulk_states",
+    "core.checkpoint",
+    "core.rejections",
+    "core.client",
+    "core.config",
+    "core.auth",
+    "core.validation",
+    "sandbox",
+)
 """What belongs to the public API, beside the errors."""
+
+PUBLIC = {
+    "hooks.brevo": ("BrevoHook",),
+    "core.bulk_states": ("BulkResult", "Attempt"),
+    "core.checkpoint": ("InFile",),
+    "core.validation": ("load_schema", "prepare_event", "find_violations"),
+}
+"""Where only some names of a module belong to it: the rest is for the package itself."""
 
 CALLED_BY_AIRFLOW = {"get_connection_form_widgets", "get_ui_field_behaviour", "render_template"}
 """Methods that are public because Airflow calls them, and say nothing to people."""
@@ -38,12 +61,12 @@ CALLED_BY_AIRFLOW = {"get_connection_form_widgets", "get_ui_field_behaviour", "r
 
 
 def public_names(module_name: str) -> dict[str, Any]:
-    """List the public classes and functions of a module: its ``__all__``, or all that it defines without underscore.
+    """List the public classes and functions of a module: as ``__all__`` or ``PUBLIC`` says, or all without underscore.
 
     :param module_name: the module's name below the package.
     """
     module = importlib.import_module(f"{PACKAGE}.{module_name}")
-    listed = getattr(module, "__all__", None)
+    listed = getattr(module, "__all__", PUBLIC.get(module_name))
     if listed is not None:
         return {name: getattr(module, name) for name in listed}
     found = {
@@ -522,6 +545,18 @@ def with_examples(text: str) -> str:
     return _EMBEDDED.sub(renewed, text)
 
 
+_STATES = re.compile(r"(<!-- the states of a batch -->\n)(?:\|.*\n)*")
+
+
+def with_states(text: str) -> str:
+    """Renew the table of a batch's states in a guide, under the comment that asks for it.
+
+    :param text: the guide.
+    """
+    head = ["a batch that is", "and of which", "is then, by `at_least_once`", "and by `at_most_once`"]
+    return _STATES.sub(lambda match: match[1] + table(head, table_rows()), text)
+
+
 def _without_markers(code: str) -> str:
     return re.sub(r"^ *# \[(?:start|end) \w+\]\n", "", code, flags=re.MULTILINE)
 
@@ -541,7 +576,9 @@ def wanted() -> dict[Path, str]:
     """Return every page that this script has a say in, as it should be."""
     pages = {PAGES / name: NOTE + _tidy(make()) for name, make in GENERATED.items()}
     guides = [*DOCS.glob("*.md"), *DOCS.glob("guides/*.md")]
-    return pages | {path: with_examples(path.read_text(encoding="utf-8")) for path in guides if not path.is_symlink()}
+    texts = {path: path.read_text(encoding="utf-8") for path in guides if not path.is_symlink()}
+    pages |= {path: with_states(with_examples(text)) for path, text in texts.items()}
+    return pages | {DOCS / "images" / "batch-states.svg": drawing()}
 
 
 def _tidy(text: str) -> str:
