@@ -31,6 +31,8 @@ OLDEST := 2.11
 UV := .venv/uv-$(UV_VERSION)/bin/uv
 AIRFLOW := .venv/airflow-$(NEWEST)
 CHECK := .venv/check/bin
+# Not written as $(MAKE) where it is used: `make -n` would run those lines.
+SUBMAKE := $(MAKE) --no-print-directory
 PYTEST := -m pytest -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
@@ -44,10 +46,7 @@ help:
 demo: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python scripts/demo.py
 
-demo-crash: $(AIRFLOW)/.ready
-	@PYTHONPATH=$(CURDIR) $(AIRFLOW)/bin/python scripts/crash.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
-
-live: $(AIRFLOW)/.ready
+demo-live: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python scripts/demo.py --live
 
 sandbox: $(AIRFLOW)/.ready
@@ -59,9 +58,9 @@ test matrix $(MATRIX_TARGETS): export BREVO_API_KEY :=
 # The newest version runs everything and measures coverage; meanwhile the oldest runs what depends on Airflow.
 test: $(AIRFLOW)/.ready .venv/airflow-$(OLDEST)/.ready
 	@mkdir -p .cache
-	@$(MAKE) --no-print-directory matrix-$(OLDEST) >.cache/test-$(OLDEST).log 2>&1 & oldest=$$!; \
+	@$(SUBMAKE) matrix-$(OLDEST) >.cache/test-$(OLDEST).log 2>&1 & oldest=$$!; \
 	trap 'kill $$oldest 2>/dev/null' INT TERM; \
-	$(MAKE) --no-print-directory test-$(NEWEST); newest=$$?; \
+	$(SUBMAKE) test-$(NEWEST); newest=$$?; \
 	wait $$oldest; oldest=$$?; \
 	cat .cache/test-$(OLDEST).log; \
 	exit $$((newest || oldest))
@@ -84,6 +83,9 @@ $(MATRIX_TARGETS): matrix-%: .venv/airflow-%/.ready
 
 e2e: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python $(PYTEST) tests/e2e
+
+crash: $(AIRFLOW)/.ready
+	@PYTHONPATH=$(CURDIR) $(AIRFLOW)/bin/python scripts/crash.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
 
 live: $(AIRFLOW)/.ready
 	@$(AIRFLOW)/bin/python $(PYTEST) --confcutdir=tests/live tests/live
