@@ -9,10 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from benchmarks.rounds import take_turns
-from benchmarks.table import Block, Goal
+from benchmarks.table import Goal, compared
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from benchmarks.table import Block
 
 ROUNDS = 5
 GOAL_MS = 20
@@ -44,7 +46,7 @@ def measure(work: Path) -> Block:
     seconds = take_turns(turns, rounds=ROUNDS)
     title = f"Importing, over airflow.sdk (median of {ROUNDS} interpreters)"
     goal = Goal(text=f"at most {GOAL_MS} ms", reached=seconds[_OURS] * 1000 <= GOAL_MS)
-    return Block(title=title, seconds=seconds, goals={_OURS: goal})
+    return compared(title, seconds, {_OURS: (goal,)})
 
 
 def _import(module: str, environment: dict[str, str]) -> float:

@@ -15,10 +15,12 @@ from airflow_provider_brevo.hooks.brevo import BrevoHook
 from benchmarks.order import EVENT
 from benchmarks.rounds import repeated, take_turns
 from benchmarks.sink import Sink
-from benchmarks.table import Block, Goal
+from benchmarks.table import Goal, compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.table import Block
 
 ROUNDS = 15
 TURN_SECONDS = 0.15
@@ -42,7 +44,7 @@ def measure() -> Block:
     title = f"Sending one event, on loopback (median of {ROUNDS} rounds)"
     ratio = seconds[_OURS] / seconds[_BARE]
     goal = Goal(text=f"at most {GOAL_RATIO} x bare requests; is {ratio:.2f} x", reached=ratio <= GOAL_RATIO)
-    return Block(title=title, seconds=seconds, goals={_OURS: goal})
+    return compared(title, seconds, {_OURS: (goal,)})
 
 
 def _contenders(port: int) -> dict[str, Callable[[], object]]:

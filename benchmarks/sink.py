@@ -18,6 +18,12 @@ _TAKEN = (
     b"HTTP/1.1 204 No Content\r\n"
     b"x-sib-ratelimit-limit: 36000\r\nx-sib-ratelimit-remaining: 35999\r\nx-sib-ratelimit-reset: 3600\r\n\r\n"
 )
+# A limit by the second that nobody can reach.
+_BATCH_TAKEN = (
+    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    b"x-sib-ratelimit-limit: 1000000\r\nx-sib-ratelimit-remaining: 999999\r\nx-sib-ratelimit-reset: 1\r\n\r\n%b"
+)
+_BATCH_SAID = b'{"message":"Batch accepted. Valid events have been added to the processing queue.","count":%d}'
 _LAST_BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
@@ -52,22 +58,35 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._received = b""
+        self._received = bytearray()
+        self._start = self._end = 0
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        while (end_of_head := self._received.find(b"\r\n\r\n")) >= 0:
-            head, start = self._received[:end_of_head], end_of_head + 4
-            end = start + _content_length(head)
-            if len(self._received) < end:
+        while self._end or self._read_head():
+            if len(self._received) < self._end:
                 return
-            body, self._received = self._received[start:end], self._received[end:]
+            head, body = bytes(self._received[: self._start]), bytes(self._received[self._start : self._end])
+            del self._received[: self._end]
+            self._end = 0
             self._transport.write(self._answer(head, body))
+
+    def _read_head(self) -> bool:
+        """Find out where the body starts and ends; return whether the head is complete."""
+        end_of_head = self._received.find(b"\r\n\r\n")
+        if end_of_head < 0:
+            return False
+        self._start = end_of_head + 4
+        self._end = self._start + _content_length(bytes(self._received[:end_of_head]))
+        return True
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"GET "):
             return _LAST_BODY % (len(_Connection.last_body), _Connection.last_body)
         _Connection.last_body = body
+        if head.partition(b"\r\n")[0].endswith(b"/batch HTTP/1.1"):
+            said = _BATCH_SAID % body.count(b'"event_name":')
+            return _BATCH_TAKEN % (len(said), said)
         return _TAKEN
 
 

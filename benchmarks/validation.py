@@ -11,10 +11,12 @@ import jsonschema  # noqa: TID253 # no DAG imports this file
 from airflow_provider_brevo.core.validation import find_violations, load_schema, prepare_event
 from benchmarks.order import EVENT
 from benchmarks.rounds import repeated, take_turns
-from benchmarks.table import Block
+from benchmarks.table import compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.table import Block
 
 ROUNDS = 9
 TURN_SECONDS = 0.05
@@ -32,7 +34,7 @@ def measure() -> Block:
     calls["prepare_event: ours, with conversion"] = functools.partial(prepare_event, EVENT)
     turns = {name: repeated(call, seconds=TURN_SECONDS) for name, call in calls.items()}
     title = f"Checking one event (median of {ROUNDS} rounds)"
-    return Block(title=title, seconds=take_turns(turns, rounds=ROUNDS), goals={})
+    return compared(title, take_turns(turns, rounds=ROUNDS), {})
 
 
 def _checks(schema: dict[str, Any]) -> dict[str, Callable[[Any], object]]:
