@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_brevo.core.checkpoint import CheckpointStore
     from airflow_provider_brevo.core.rejections import RejectedEvents
 
-_FIRST_WINDOW, _LARGEST_WINDOW = 8, 128
-_WINDOW_BYTES = 8_000_000
+_FIRST_WINDOW, _ENOUGH, _LARGEST_WINDOW, _WINDOW_BYTES = 8, 16, 128, 8_000_000
 _TICK = 0.25
 _FULL = MAX_BYTES - 2_000  # leaves room for one more batch
 
@@ -164,10 +163,11 @@ class SendingJob:
                 self._put_delayed()
             if self._dirty and self._may_write() and (self._store.durable or self._rejected.is_full):
                 self._save()
-            outcome = self._dispatcher.get(self._patience(stopping=stopping))
-            if outcome is not None:
-                with self._changing():
-                    self._take(outcome)
+            if outcome := self._dispatcher.get(self._patience(stopping=stopping)):
+                while outcome:  # all there are, or they would pile up behind the planning
+                    with self._changing():
+                        self._take(outcome)
+                    outcome = self._dispatcher.get(0)
             elif stopping and not self._dispatcher.outstanding:
                 self._settle()
             elif exhausted and not self._dispatcher.outstanding and not self._again and not self._delayed:
@@ -196,7 +196,7 @@ class SendingJob:
     def _plan(self, batches: Iterator[Batch]) -> bool:
         """Record the next window of batches and hand it over; return whether the source is exhausted."""
         if not self._dispatcher.ahead and self._batch_bytes:  # all of the last window is under way or answered
-            self._window = min(self._window * 2, _LARGEST_WINDOW)
+            self._window = min(self._window * 2, _LARGEST_WINDOW if self._store.durable else _ENOUGH)
         room = max(1, self._room() - self._dispatcher.ahead)
         fits = self._fitting_bytes()
         window = self._again[:room]
