@@ -8,7 +8,8 @@
 # make crash      the bulk engine killed 2 x 200 times; KILLS= and SEED= choose how often, and which dice
 # make sandbox    a local Brevo beside Airflow's UI, to click through
 # make docs       the documentation's site, in .cache/site
-# make bench      what importing, sending and checking cost, beside other ways
+# make bench      what importing, sending and checking cost, beside other ways, and how limits are used
+# make bench-full the same with a whole minute for each limit, and a million events
 # make live       the open questions, asked of the real Brevo, with BREVO_API_KEY
 # make demo-live  one event to the real Brevo, with BREVO_API_KEY, after asking
 # make pins       resolve the pins in requirements/ anew
@@ -38,7 +39,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MATRIX_TARGETS := $(MATRIX:%=matrix-%)
-.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e crash live check dist wheel docs bench pins clean
+.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e crash live check dist wheel docs bench bench-full pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -120,6 +121,9 @@ docs: $(AIRFLOW)/.ready .venv/docs/.ready
 
 bench: .venv/bench/.ready
 	@.venv/bench/bin/python -m benchmarks
+
+bench-full: .venv/bench/.ready
+	@.venv/bench/bin/python -m benchmarks --full
 
 pins: $(UV)
 	@for version in $(VERSIONS); do \
