@@ -57,8 +57,7 @@ def count(name: str, by: int) -> None:
     :param name: such as ``brevo.events.accepted``; Airflow puts its own prefix before it.
     :param by: how much.
     """
-    # In different places from version to version, and not needed to parse a DAG.
-    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415
+    from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 # not needed to parse a DAG
 
     Stats.incr(name, by)
 

@@ -17,7 +17,7 @@ from airflow_provider_brevo.core.bulk_states import MAX_EVENTS, State
 from airflow_provider_brevo.core.payload import Converted, convert_event
 from airflow_provider_brevo.core.ranges import Ranges
 from airflow_provider_brevo.core.sources import BrokenRow
-from airflow_provider_brevo.core.validation import encode_if_valid, violations_of
+from airflow_provider_brevo.core.validation import encode_if_valid, encode_plain, violations_of
 from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoSourceChangedError, Violation
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ MAX_BYTES = 512_000
 _OPEN, _CLOSE = b'{"events":[', b"]}"
 _ENVELOPE = len(_OPEN) + len(_CLOSE)
 _SPOOLED_IN_MEMORY = 4_000_000
-
-encode_event = msgspec.json.Encoder().encode
-"""Encodes an event of finite JSON values, as it is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +142,7 @@ class Preparation:
         converted = convert_event(row, timezone=self.timezone)
         violations = [*violations, *violations_of(converted, validate=self.validate)]
         if not violations:
-            encoded = encode_event(converted.value)
+            encoded = encode_plain(converted.value)
             if len(encoded) + _ENVELOPE <= MAX_BYTES:
                 return encoded
             violations = [_TOO_LARGE]
@@ -167,7 +164,7 @@ def _rejection(index: int, violations: list[Violation], converted: Converted | N
         where="here",
         reasons=tuple(f"{prefix}{violation}" for violation in violations),
         rules=tuple(sorted({violation.rule for violation in violations})),
-        event=b"null" if converted is None else encode_event(converted.value),
+        event=b"null" if converted is None else encode_plain(converted.value),
     )
 
 

@@ -9,8 +9,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_brevo.exceptions import BrevoRequestError
-
 if TYPE_CHECKING:
     from airflow_provider_brevo.core.batch_answers import BatchAnswer
     from airflow_provider_brevo.core.batches import Batch
@@ -72,9 +70,7 @@ class Dispatcher:
         self._halted = threading.Event()
         self._gate = threading.Lock()
         self._lock = threading.Lock()
-        self._busy = 0
         self._latency = 0.0
-        self.most_in_flight = 0
         self.outstanding = 0
 
     @property
@@ -94,7 +90,7 @@ class Dispatcher:
     def get(self, seconds: float) -> Outcome | None:
         """Return the next outcome, or ``None`` if there is none within some seconds."""
         try:
-            outcome = self._outcomes.get(timeout=max(0.0, seconds)) if seconds > 0 else self._outcomes.get_nowait()
+            outcome = self._outcomes.get(timeout=seconds) if seconds > 0 else self._outcomes.get_nowait()
         except queue.Empty:
             return None
         self.outstanding -= 1
@@ -137,19 +133,13 @@ class Dispatcher:
             wait = self._wait_at_gate()
             if wait is not None:
                 return Outcome(batch=batch, wait=wait)
-            with self._lock:
-                self._busy += 1
-                self.most_in_flight = max(self.most_in_flight, self._busy)
             started = time.monotonic()
             try:
                 return Outcome(batch=batch, answer=self._sender.send_batch(batch.body, count=len(batch.events)))
             finally:
+                took = time.monotonic() - started
                 with self._lock:
-                    self._busy -= 1
-                    took = time.monotonic() - started
                     self._latency += (took - self._latency) * _SMOOTHING if self._latency else took
-        except BrevoRequestError as error:
-            return Outcome(batch=batch, error=error)
         except BaseException as error:  # noqa: BLE001 # raised again by whoever takes it out
             return Outcome(batch=batch, error=error)
 

@@ -140,9 +140,8 @@ class BrevoBulkCreateEventsOperator(BrevoTask, BaseOperator):
         return self._send(context, paused=event)
 
     def _send(self, context: Any, *, paused: Mapping[str, Any] | None) -> dict[str, Any]:
-        # Parsing a DAG must not import requests.
-        from airflow_provider_brevo.core.bulk_states import BulkPaused  # noqa: PLC0415
-        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415
+        from airflow_provider_brevo.core.bulk_states import BulkPaused  # noqa: PLC0415 # not needed to parse a DAG
+        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
 
         hook = BrevoHook(self.brevo_conn_id)
         counters = _Counters()

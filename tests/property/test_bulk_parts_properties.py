@@ -16,11 +16,11 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_brevo.core.batches import MAX_BYTES, Planner, Rejection, encode_event
+from airflow_provider_brevo.core.batches import MAX_BYTES, Planner, Rejection
 from airflow_provider_brevo.core.checkpoint import Progress
 from airflow_provider_brevo.core.payload import convert_event
 from airflow_provider_brevo.core.ranges import Ranges
-from airflow_provider_brevo.core.validation import encode_if_valid, violations_of
+from airflow_provider_brevo.core.validation import encode_if_valid, encode_plain, violations_of
 
 np = pytest.importorskip("numpy")
 
@@ -295,7 +295,7 @@ def test_what_is_valid_at_once_would_be_sent_the_same_after_conversion(value):
     if encoded is not None:
         converted = convert_event(value)
         assert violations_of(converted) == []
-        assert encode_event(converted.value) == encoded
+        assert encode_plain(converted.value) == encoded
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=5) | st.integers(-(10**9), 10**9) | st.booleans()))

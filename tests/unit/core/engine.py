@@ -53,6 +53,7 @@ class ScriptedSender:
         self.latency = latency
         self.sent = []
         self.at = []
+        self.in_flight = self.most_in_flight = 0
         self._lock = threading.Lock()
 
     def wait_for_batch(self, *, at_most):
@@ -69,7 +70,11 @@ class ScriptedSender:
             self.sent.append(numbers)
             self.at.append(time.monotonic())
             answer = self.script.pop(0) if self.script else None
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
         time.sleep(self.latency)
+        with self._lock:
+            self.in_flight -= 1
         if callable(answer):
             answer = answer(numbers, count)
         if isinstance(answer, BaseException):

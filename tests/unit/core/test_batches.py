@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from engine import event, events
 
-from airflow_provider_brevo.core import batches
+from airflow_provider_brevo.core import batches, validation
 from airflow_provider_brevo.core.batches import MAX_BYTES, Batch, Planner, Preparation, Rejection, Spool
+from airflow_provider_brevo.core.bulk_states import MAX_EVENTS
 from airflow_provider_brevo.core.checkpoint import Progress
 from airflow_provider_brevo.core.mapping import Column, EventMapping
 from airflow_provider_brevo.core.ranges import Ranges
 from airflow_provider_brevo.core.sources import BrokenRow
+from airflow_provider_brevo.core.validation import load_schema
 from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoSourceChangedError, Violation
 
 ROOT = Path(__file__).parents[3]
@@ -222,7 +224,7 @@ def test_what_was_spooled_comes_back_in_order(monkeypatch):
 
 FULL = """
 import resource, sys
-from airflow_provider_brevo.core import batches
+from airflow_provider_brevo.core import batches, validation
 resource.setrlimit(resource.RLIMIT_FSIZE, (8_500, 8_500))
 batches._SPOOLED_IN_MEMORY = 100
 spool = batches.Spool()
@@ -280,3 +282,10 @@ def test_a_rejection_does_not_show_its_event():
     """An object that ends up in a log shows no payload."""
     assert "secret" not in repr(Rejection(index=0, where="here", reasons=(), rules=(), event=b'"secret"'))
     assert "secret" not in repr(Batch(indices=[0], events=[b'"secret"']))
+
+
+def test_limits_are_those_of_the_schemas():
+    """They stand in the code too, as the schemas are read late; the documents are quoted there."""
+    batch = load_schema("batch")
+    assert (batch["properties"]["events"]["maxItems"], batch["x-max-bytes"]) == (MAX_EVENTS, MAX_BYTES)
+    assert load_schema("event")["properties"]["event_properties"]["x-max-bytes"] == validation._SURELY_SMALL

@@ -7,11 +7,12 @@ import pytest
 from engine import LOST, Job, RecordingStore, ScriptedSender, event, events, refusing, throttled
 
 from airflow_provider_brevo.core import sending
-from airflow_provider_brevo.core.batches import Rejection, encode_event
+from airflow_provider_brevo.core.batches import Rejection
 from airflow_provider_brevo.core.bulk_states import BulkPaused
 from airflow_provider_brevo.core.checkpoint import MAX_BYTES, Progress
 from airflow_provider_brevo.core.ranges import Ranges
 from airflow_provider_brevo.core.rejections import RejectedEvents
+from airflow_provider_brevo.core.validation import encode_plain
 from airflow_provider_brevo.exceptions import BrevoCheckpointError, BrevoIncompleteError
 
 FAILURE = BrevoCheckpointError("The checkpoint can't be written", advice="look", retry_later=True)
@@ -138,7 +139,7 @@ def test_scattered_invalid_events_stay_within_it_too(monkeypatch):
 
     def prepare(index, row):
         odd = Rejection(index=index, where="here", reasons=("is odd",), rules=("range",))
-        return odd if index % 2 else encode_event(row)
+        return odd if index % 2 else encode_plain(row)
 
     job = Job(ScriptedSender(latency=0.001), store)
     result = job.run(events(20_000), on_invalid="skip", max_rejected=0.5, prepare=prepare)
