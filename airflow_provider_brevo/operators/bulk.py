@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_brevo import _compat
-from airflow_provider_brevo.exceptions import (
-    BrevoError,
-    BrevoIncompleteError,
-    BrevoInvalidEventsError,
-    BrevoUsageError,
-)
-from airflow_provider_brevo.operators._base import BrevoTask, as_boolean
+from airflow_provider_brevo.exceptions import BrevoUsageError
+from airflow_provider_brevo.operators._bulk import BulkTask
 from airflow_provider_brevo.templating import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
 
-    from airflow_provider_brevo.core.bulk_states import Attempt, BulkPaused, BulkResult
-    from airflow_provider_brevo.core.checkpoint import CheckpointStore, Progress
     from airflow_provider_brevo.core.mapping import EventMapping
-    from airflow_provider_brevo.core.rejections import RejectedEvents
     from airflow_provider_brevo.core.retry import Delivery
 
-_RESULT = "result"
-"""Key of the XCom that a failing end leaves, as nothing is returned then."""
 
-
-class BrevoBulkCreateEventsOperator(BrevoTask, BaseOperator):
+class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
     """Send many events to Brevo, in batches: ``POST /events/batch``.
 
     All events are checked before the first one is sent. What Brevo took is recorded while it is sent, so a later try of
@@ -123,121 +108,7 @@ class BrevoBulkCreateEventsOperator(BrevoTask, BaseOperator):
         self.validate_only = validate_only
         self.brevo_conn_id = brevo_conn_id
 
-    def execute(self, context: Any) -> dict[str, Any]:
-        """Check and send the events, or go on where an earlier try ended.
-
-        :raises AirflowFailException: not all can be sent, and trying again can't help.
-        :raises BrevoError: not all was sent, and a later try may get further.
-        :raises TaskDeferred: the rate limit asks for a long wait.
-        """
-        return self._send(context, paused=None)
-
-    def execute_complete(self, context: Any, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Go on after a wait for the rate limit.
-
-        :param event: what :class:`~airflow_provider_brevo.triggers.brevo.BrevoWaitTrigger` hands back.
-        """
-        return self._send(context, paused=event)
-
-    def _send(self, context: Any, *, paused: Mapping[str, Any] | None) -> dict[str, Any]:
-        from airflow_provider_brevo.core.bulk_states import BulkPaused  # noqa: PLC0415 # not needed to parse a DAG
-        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
-
-        hook = BrevoHook(self.brevo_conn_id)
-        counters = _Counters()
-        rejected_path: Any = None
-        try:
-            with self._connected(), counters:
-                arguments = self._arguments(context, paused)
-                rejected_path = arguments["rejected"].path
-                result = hook.create_events(report=counters, **arguments)
-        except BulkPaused as pause:
-            self._defer(pause)
-        except BrevoError as error:
-            self._leave_result(context, error, rejected_path)
-            if getattr(error, "retry_later", False):
-                raise
-            raise AirflowFailException(str(error)) from error
-        finally:
-            hook.close()
-        self._say(result)
-        return asdict(result)
-
-    def _say(self, result: BulkResult) -> None:
-        if result.accepted or not result.skipped:
-            self.log.info(
-                "Brevo took %d of %d events in %d requests and %.1f s; %d were rejected.",
-                *(result.accepted, result.total, result.requests, result.seconds, result.rejected),
-            )
-        else:
-            self.log.info("%d of %d events are valid or sent already: nothing was sent.", result.skipped, result.total)
-
-    def _defer(self, pause: BulkPaused) -> NoReturn:
-        from airflow_provider_brevo.triggers.brevo import BrevoWaitTrigger  # noqa: PLC0415 # not needed to parse a DAG
-
-        self.log.info("%s The worker's slot is free until then.", pause)
-        trigger = BrevoWaitTrigger(until=time.time() + pause.seconds, progress=pause.progress.to_json())
-        self.defer(trigger=trigger, method_name="execute_complete")
-
-    def _leave_result(self, context: Any, error: BrevoError, rejected_path: Any) -> None:
-        """Leave the numbers of a failing end to the tasks that come after it."""
-        if isinstance(error, BrevoIncompleteError):
-            context["ti"].xcom_push(key=_RESULT, value=error.result)
-        elif isinstance(error, BrevoInvalidEventsError):
-            from airflow_provider_brevo.core.bulk_states import BulkResult  # noqa: PLC0415 # loaded by now
-
-            _compat.count("brevo.events.rejected", error.invalid)
-            written = None if rejected_path is None else str(rejected_path)
-            result = BulkResult(total=error.total, rejected=error.invalid, rejected_path=written)
-            context["ti"].xcom_push(key=_RESULT, value=asdict(result))
-
-    # --------------------------------------------------------------------------------------------- from Airflow's words
-
-    def _arguments(self, context: Any, paused: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the arguments of the hook.
-
-        :raises BrevoUsageError: arguments of the operator can't be used; the error lists all of them.
-        """
-        from airflow_provider_brevo.hooks.brevo import problems_of_bulk  # noqa: PLC0415 # parsing must not import requests
-
-        problems: list[str] = []
-        with _noting(problems):
-            validate_only = as_boolean(self.validate_only, "validate_only")
-        arguments: dict[str, Any] = {
-            "mapping": self.mapping,
-            "validate": self.validate,
-            "on_invalid": self.on_invalid,
-            "max_rejected": self.max_rejected,
-            "batch_size": self.batch_size,
-            "max_in_flight": self.max_in_flight,
-            "delivery": self.delivery,
-            "on_rerun": self.on_rerun,
-            "validate_only": not problems and validate_only,
-        }
-        problems += problems_of_bulk(**arguments)
-        if not isinstance(self.brevo_conn_id, str) or not self.brevo_conn_id:
-            problems.append("brevo_conn_id is no id of a connection: give it as text")
-        deferrable = _compat.default_deferrable() if self.deferrable is None else self.deferrable
-        if not isinstance(deferrable, bool):
-            problems.append("deferrable is neither true nor false: give a boolean, or None")
-        if isinstance(self.defer_after, bool) or not isinstance(self.defer_after, int | float) or self.defer_after < 0:
-            problems.append("defer_after is no number of seconds: give 0 or more")
-        with _noting(problems):
-            arguments["events"] = self._source()
-        with _noting(problems):
-            arguments["rejected"] = self._rejected(context)
-        with _noting(problems):
-            arguments["store"] = self._store(context)
-        if problems:
-            raise BrevoUsageError.of_problems("The events can't be sent as asked", problems)
-        return {
-            **arguments,
-            "attempt": self._attempt(context),
-            "pause_after": self.defer_after if deferrable else None,
-            "paused": _progress(paused),
-        }
-
-    def _source(self) -> Callable[[], Any]:
+    def _source(self, _context: Any) -> Callable[[], Any]:
         from airflow_provider_brevo import files  # noqa: PLC0415 # not needed to parse a DAG
 
         events, path = unmask(self.events), self.path
@@ -256,93 +127,3 @@ class BrevoBulkCreateEventsOperator(BrevoTask, BaseOperator):
                 advice="give a list or tuple of dicts, since a retry has to read it again",
             )
         return lambda: events
-
-    def _rejected(self, context: Any) -> RejectedEvents:
-        from airflow_provider_brevo.core.rejections import RejectedEvents  # noqa: PLC0415 # not needed to parse a DAG
-
-        return RejectedEvents(self._file("rejected_path", context, ".jsonl"))
-
-    def _store(self, context: Any) -> CheckpointStore:
-        from airflow_provider_brevo.core.checkpoint import InFile, InMemory, InStateStore  # noqa: PLC0415 # see above
-
-        kept = _compat.task_state_store(context)
-        if kept is not None:
-            return InStateStore(kept)
-        file = self._file("checkpoint_path", context, ".checkpoint.json")
-        if file is not None:
-            return InFile(file)
-        if self.delivery == "at_least_once":
-            self.log.warning(
-                "Nothing records what was sent beyond this try: a retry sends all events again. Give the task a"
-                " checkpoint_path that all workers see, or use Airflow 3.3, which needs none."
-            )
-        return InMemory()
-
-    def _file(self, name: str, context: Any, suffix: str) -> Any:
-        from airflow_provider_brevo import files  # noqa: PLC0415 # not needed to parse a DAG
-        from airflow_provider_brevo.core.checkpoint import is_local  # noqa: PLC0415 # see above
-
-        folder = getattr(self, name)
-        if folder is None:
-            return None
-        folder = files.locate(folder, name)
-        if is_local(folder) and not _compat.runs_on_one_machine():
-            self.log.warning(
-                "%s is a folder of this worker. If it is not shared, a retry on another worker does not find what is in"
-                " it: use a folder that all workers see, or an object store.",
-                name,
-            )
-        return files.task_file(folder, context, suffix)
-
-    def _attempt(self, context: Any) -> Attempt:
-        """Return which try this is since the task was started or cleared: clearing gives it all its retries anew."""
-        from airflow_provider_brevo.core.bulk_states import Attempt  # noqa: PLC0415 # see above
-
-        ti = context["ti"]
-        # Both bounds are for retries that were changed in the DAG while its run waited.
-        since_clear = min(ti.try_number, max(1, ti.try_number + self.retries - ti.max_tries))
-        return Attempt(try_number=since_clear, max_tries=ti.max_tries)
-
-
-def _progress(paused: Mapping[str, Any] | None) -> Progress | None:
-    from airflow_provider_brevo.core.checkpoint import Progress  # noqa: PLC0415 # not needed to parse a DAG
-
-    return None if paused is None else Progress.from_json(paused.get("progress"), kept_in="the trigger's event")
-
-
-@contextmanager
-def _noting(problems: list[str]) -> Iterator[None]:
-    try:
-        yield
-    except BrevoUsageError as error:
-        problems.append(f"{error.problem}: {error.advice}")
-
-
-class _Counters:
-    """Adds what a try brings to Airflow's counters, while it goes on. What earlier tries brought is counted already."""
-
-    def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._counted: dict[str, int] = {}
-
-    def __call__(self, progress: Progress) -> None:
-        numbers = {
-            "brevo.events.accepted": progress.accepted,
-            "brevo.events.rejected": progress.rejected,
-            "brevo.requests.throttled": progress.throttled,
-        }
-        if progress is self._progress:
-            for name, number in numbers.items():
-                if number > self._counted[name]:
-                    _compat.count(name, number - self._counted[name])
-        self._progress, self._counted = progress, numbers
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Count the rest. What is uncertain is known when all else is done."""
-        if self._progress is not None:
-            self(self._progress)
-            if self._progress.finished and (uncertain := self._progress.uncertain.count()):
-                _compat.count("brevo.events.uncertain", uncertain)

@@ -193,7 +193,7 @@ def test_rows_are_rendered_once(sandbox):
 
 def test_progress_of_an_earlier_try_is_not_counted_again(counted):
     """A checkpoint brings what earlier tries have counted."""
-    from airflow_provider_brevo.operators.bulk import _Counters  # noqa: PLC0415 # of the module
+    from airflow_provider_brevo.operators._bulk import _Counters  # noqa: PLC0415 # of the module
 
     counters, progress = _Counters(), Progress(accepted=5)
     counters(progress)
