@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import pickle
 import tempfile
@@ -14,17 +15,21 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_brevo.core.bulk_states import MAX_EVENTS, State
+from airflow_provider_brevo.core.keys import KeyedRows, Keys, json_bytes
 from airflow_provider_brevo.core.payload import Converted, convert_event
 from airflow_provider_brevo.core.ranges import Ranges
+from airflow_provider_brevo.core.shapes import Shape
 from airflow_provider_brevo.core.sources import BrokenRow
-from airflow_provider_brevo.core.validation import encode_if_valid, encode_plain, violations_of
+from airflow_provider_brevo.core.validation import encode_plain, violations_of
 from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoSourceChangedError, Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_brevo.core.checkpoint import Progress
+    from airflow_provider_brevo.core.keys import Key, Span
     from airflow_provider_brevo.core.mapping import EventMapping
+    from airflow_provider_brevo.core.tracking_plan import TrackingPlan
 
 MAX_BYTES = 512_000
 """Bytes of one batch in UTF-8, at most. Brevo says "512 KB": this is the reading that is valid under both."""
@@ -43,6 +48,7 @@ class Rejection:
     :param reasons: why, one sentence each, without values.
     :param rules: the rules by which to count it.
     :param event: the event as JSON, as far as it has a JSON form.
+    :param violations: why, where it was refused before sending.
     """
 
     index: int
@@ -50,6 +56,7 @@ class Rejection:
     reasons: tuple[str, ...]
     rules: tuple[str, ...]
     event: bytes = field(default=b"null", repr=False)
+    violations: tuple[Violation, ...] = field(default=(), repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"event {self.index}: {'; '.join(self.reasons)}"
@@ -73,6 +80,8 @@ class Batch:
     :param throttled: how often the rate limit refused it.
     :param state: what is known of it.
     :param unknown: whether nobody knows what became of one of its requests.
+    :param keys: of a source that is read by keys, those of the events.
+    :param unread: of such a source, what is left to read once everything before ``stop`` is planned.
     """
 
     indices: list[int] = field(default_factory=list)
@@ -84,6 +93,8 @@ class Batch:
     throttled: int = 0
     state: State = State.PLANNED
     unknown: bool = False
+    keys: list[Key] = field(default_factory=list, repr=False)
+    unread: Sequence[Span] = field(default=(), repr=False)
 
     @property
     def body(self) -> bytes:
@@ -100,7 +111,8 @@ class Batch:
     @property
     def record_bytes(self) -> int:
         """Bytes that a record of its events takes at most, if any of them are settled and the others are not."""
-        return len(json.dumps(Ranges(self.runs()).to_json(), separators=(",", ":"))) + 2 * len(self.indices)
+        places = len(json.dumps(Ranges(self.runs()).to_json(), separators=(",", ":"))) + 2 * len(self.indices)
+        return places + json_bytes(self.keys)
 
     def part(self, places: Iterable[int]) -> Batch:
         """Return a batch of some of the events, by their places in this one."""
@@ -109,6 +121,7 @@ class Batch:
             indices=[self.indices[at] for at in places],
             events=[self.events[at] for at in places],
             attempts=self.attempts,
+            keys=[self.keys[at] for at in places] if self.keys else [],
         )
 
 
@@ -119,11 +132,14 @@ class Preparation:
     :param mapping: for flat rows; ``None`` where rows are events.
     :param timezone: for datetimes without an offset.
     :param validate: check the rules of the Events API.
+    :param plan: check the team's own rules for ``event_properties``.
     """
 
     mapping: EventMapping | None = None
     timezone: tzinfo = UTC
     validate: bool = True
+    plan: TrackingPlan | None = None
+    _shape: Shape = field(default_factory=Shape, init=False, repr=False, compare=False)
 
     def __call__(self, index: int, row: Any) -> bytes | Rejection:
         """Convert, check and encode one row.
@@ -137,16 +153,30 @@ class Preparation:
         if self.mapping is not None:
             mapped = self.mapping.convert(row)
             row, violations = mapped.value, mapped.violations
-        if self.validate and not violations and (encoded := encode_if_valid(row)) is not None:
+        if self.validate and not violations and (encoded := self._shape.encode(row)) is not None and self._allowed(row):
             return encoded
         converted = convert_event(row, timezone=self.timezone)
-        violations = [*violations, *violations_of(converted, validate=self.validate)]
+        converted = Converted(value=converted.value, violations=[*violations, *converted.violations])
+        violations = violations_of(converted, validate=self.validate, plan=self.plan)
         if not violations:
             encoded = encode_plain(converted.value)
             if len(encoded) + _ENVELOPE <= MAX_BYTES:
                 return encoded
             violations = [_TOO_LARGE]
         return _rejection(index, violations, converted)
+
+    def together(self, rows: list[Any]) -> list[bytes] | None:
+        """Return the JSON of rows that are valid events as they are; ``None`` says nothing.
+
+        :param rows: neighbours in a source.
+        """
+        if self.mapping is not None or not self.validate:
+            return None
+        events = self._shape.encode_all(rows)
+        return events if events is not None and all(map(self._allowed, rows)) else None
+
+    def _allowed(self, event: Mapping[str, Any]) -> bool:
+        return self.plan is None or self.plan.allows(event)
 
 
 _TOO_LARGE = Violation(
@@ -165,6 +195,7 @@ def _rejection(index: int, violations: list[Violation], converted: Converted | N
         reasons=tuple(f"{prefix}{violation}" for violation in violations),
         rules=tuple(sorted({violation.rule for violation in violations})),
         event=b"null" if converted is None else encode_plain(converted.value),
+        violations=tuple(violations),
     )
 
 
@@ -189,59 +220,117 @@ class Planner:
         self._prepare = prepare
         self._batch_size = batch_size
         self._planned = resumed.planned if resumed else 0
-        self._digest = resumed.digest if resumed else ""
+        self._earlier_digest = resumed.digest if resumed else ""
         self._wanted = Ranges(resumed.waiting) if resumed else Ranges()
-        self.total = 0
+        self._keyed = rows if isinstance(rows, KeyedRows) else None
+        self._keys = (resumed and resumed.keys) or Keys(column="")
+        self._settled = resumed.total if resumed else 0
+        self.stop = self._planned if self._keyed else 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._undigested: list[bytes] = []
+        self._resent: list[Batch] = []
+        self._batch, self._size = Batch(), _ENVELOPE
+
+    @property
+    def total(self) -> int:
+        """How many events the source has, as far as it was read."""
+        return self.stop if self._keyed is None else self._settled + self._keyed.count
 
     def batches(self) -> Iterator[Batch]:
         """Yield the batches; a last one may hold nothing but rejections.
 
         :raises BrevoSourceChangedError: the source isn't the one that an earlier try has worked on.
         """
-        digest = hashlib.blake2b(digest_size=16)
-        earlier: list[Batch] = []
-        batch, size = Batch(), _ENVELOPE
-        for index, row in enumerate(self._rows):
+        for index, rows in self._pieces():
             if index == self._planned:
-                self._compare(digest.hexdigest())
-                yield from self._closed([*earlier, batch], stop=index, digest=digest)
-                earlier, batch, size = [], Batch(), _ENVELOPE
-            self.total = index + 1
-            prepared = self._prepare(index, row)
-            if isinstance(prepared, Rejection):
-                if index >= self._planned:
-                    batch.rejections.append(prepared)
-                digest.update(b"!\n")
-                if len(batch.rejections) == MAX_EVENTS:
-                    yield from self._closed([batch], stop=index + 1, digest=digest)
-                    batch, size = Batch(), _ENVELOPE
-                continue
-            if index >= self._planned or index in self._wanted:
-                if len(batch.events) == self._batch_size or size + len(prepared) + 1 > MAX_BYTES:
-                    if index < self._planned:
-                        earlier.append(batch)
-                    else:
-                        yield from self._closed([batch], stop=index, digest=digest)
-                    batch, size = Batch(), _ENVELOPE
-                batch.indices.append(index)
-                batch.events.append(prepared)
-                size += len(prepared) + 1
-            digest.update(prepared)
-            digest.update(b"\n")
-        if self.total <= self._planned:
-            self._compare(digest.hexdigest())
-        yield from self._closed([*earlier, batch], stop=self.total, digest=digest)
+                self._compare()
+                yield from self._closed(index)
+            if not self._take_all(index, rows):
+                for at, row in enumerate(rows, start=index):
+                    yield from self._take(at, self._prepare(at, row))
+            if len(self._batch.events) == self._batch_size and self.stop > self._planned:
+                yield from self._closed(self.stop)
+        if self.stop <= self._planned:
+            self._compare()
+        yield from self._closed(self.stop)
 
-    def _closed(self, batches: list[Batch], *, stop: int, digest: Any) -> Iterator[Batch]:
-        for batch in batches:
+    def _pieces(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield the rows, as many as still fit into a batch, and the place of the first of them."""
+        if self._keyed is not None:
+            for index, row in self._keyed.numbered(self._keys, start=self._planned):
+                yield index, [row]
+            return
+        rows = iter(self._rows)
+        while piece := list(itertools.islice(rows, self._room())):
+            yield self.stop, piece
+            self._digested()
+
+    def _room(self) -> int:
+        if self.stop <= self._planned:  # a batch of earlier events ends there
+            return min(self._batch_size, self._planned - self.stop or self._batch_size)
+        return self._batch_size - len(self._batch.events)
+
+    def _take_all(self, index: int, rows: list[Any]) -> bool:
+        """Add rows that are valid as they are; return whether they are."""
+        if index < self._planned or self._keyed is not None or not isinstance(self._prepare, Preparation):
+            return False
+        events = self._prepare.together(rows)
+        if events is None or self._size + (size := sum(map(len, events)) + len(events)) > MAX_BYTES:
+            return False
+        self.stop = index + len(rows)
+        self._batch.indices += range(index, self.stop)
+        self._batch.events += events
+        self._size += size
+        self._undigested += events
+        return True
+
+    def _take(self, index: int, prepared: bytes | Rejection) -> Iterator[Batch]:
+        self.stop = index + 1
+        is_new = index >= self._planned
+        if isinstance(prepared, Rejection):
+            self._undigested.append(b"!")
+            if is_new:
+                self._batch.rejections.append(prepared)
+                if len(self._batch.rejections) == MAX_EVENTS:
+                    yield from self._closed(self.stop)
+            return
+        if is_new or index in self._wanted:
+            if self._size + len(prepared) + 1 > MAX_BYTES or len(self._batch.events) == self._batch_size:
+                if is_new:
+                    yield from self._closed(index)
+                else:
+                    self._resent.append(self._batch)
+                    self._batch, self._size = Batch(), _ENVELOPE
+            self._batch.indices.append(index)
+            self._batch.events.append(prepared)
+            if self._keyed is not None:
+                self._batch.keys.append(self._keyed.key)
+            self._size += len(prepared) + 1
+        self._undigested.append(prepared)
+
+    def _closed(self, stop: int) -> Iterator[Batch]:
+        for batch in (*self._resent, self._batch):
             if batch.events or batch.rejections:
-                batch.stop, batch.digest = stop, digest.hexdigest()
+                batch.stop, batch.digest = stop, self._digested()
+                if self._keyed is not None:
+                    batch.unread = self._keyed.unread(stop)
                 yield batch
+        self._resent, self._batch, self._size = [], Batch(), _ENVELOPE
 
-    def _compare(self, digest: str) -> None:
-        if self.total < self._planned:
+    def _digested(self) -> str:
+        """Return the digest of all rows until here."""
+        if self._undigested:
+            self._undigested.append(b"")
+            self._digest.update(b"\n".join(self._undigested))
+            self._undigested.clear()
+        return self._digest.hexdigest()
+
+    def _compare(self) -> None:
+        if self._keyed is not None:
+            return
+        if self.stop < self._planned:
             raise _changed("it has become shorter")
-        if self._planned and digest != self._digest:
+        if self._planned and self._digested() != self._earlier_digest:
             raise _changed("events at its beginning have changed")
 
 

@@ -38,7 +38,8 @@ def send_events(
     """Send the events of a source, or go on where an earlier try ended.
 
     :param sender: the client.
-    :param source: returns the rows from the beginning: events, or what ``prepare`` makes events of.
+    :param source: returns the rows from the beginning: events, or what ``prepare`` makes events of. With
+        :class:`~airflow_provider_brevo.core.keys.KeyedRows` a later try goes on from a key.
     :param options: how to send.
     :param prepare: turns a row into an event's JSON, or says why not.
     :param store: where the checkpoint is kept; by default in memory, so that a later try starts from the beginning.
@@ -125,7 +126,7 @@ def _begin(
 def result_of(progress: Progress, rejected_path: str | None = None) -> BulkResult:
     """Return the numbers of a progress."""
     return BulkResult(
-        total=progress.planned,
+        total=progress.total,
         accepted=progress.accepted,
         rejected=progress.rejected,
         skipped=progress.skipped,

@@ -15,13 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_brevo.core.keys import KeyedRows, Keys
 from airflow_provider_brevo.core.ranges import Ranges
-from airflow_provider_brevo.exceptions import BrevoCheckpointError
+from airflow_provider_brevo.exceptions import BrevoCheckpointError, BrevoSourceChangedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_brevo.core.batches import Batch
     from airflow_provider_brevo.core.delivery import StateStore
 
-VERSION = 1
+VERSION, VERSION_OF_KEYED = 1, 2
+"""A version of this package that knows no keys must not go on with them, and can go on with all else."""
 
 MAX_BYTES = 32_000
 """The size that a checkpoint may have: half of what Airflow's task state store takes without a warning."""
@@ -54,6 +59,8 @@ class Progress:
     :param session: counts the runs of this code that worked on the source.
     :param max_tries: the task's: clearing a task raises it, a retry doesn't.
     :param finished: whether all events are settled.
+    :param keys: where the source is read in the order of a key: what is left of it by keys. Places then go on from try
+        to try, and events that a later try reads again get new ones.
     """
 
     planned: int = 0
@@ -73,6 +80,7 @@ class Progress:
     session: int = 0
     max_tries: int = 0
     finished: bool = False
+    keys: Keys | None = None
 
     _RANGES = ("in_flight", "waiting", "uncertain")
     _NUMBERS = (
@@ -80,10 +88,52 @@ class Progress:
         *("session", "max_tries"),
     )
 
+    @property
+    def total(self) -> int:
+        """Events of the source that are planned; of one that is read by keys, those that are settled."""
+        if self.keys is None:
+            return self.planned
+        return self.accepted + self.rejected + self.unidentified + self.skipped + self.uncertain.count()
+
+    def begin(self, rows: Iterable[Any]) -> None:
+        """Get ready for a try that reads the source.
+
+        :param rows: the source.
+        :raises BrevoSourceChangedError: an earlier try has read it in another way.
+        """
+        column = rows.column if isinstance(rows, KeyedRows) else None
+        earlier = self.keys.column if self.keys else None
+        if self.planned and column != earlier:
+            raise BrevoSourceChangedError(
+                f"The source is read by {_by(column)}, and an earlier try has read it by {_by(earlier)}",
+                advice="change that back; to send all events from the beginning, clear the task",
+            )
+        if column is None:
+            self.keys = None
+        elif self.keys is None or column != earlier:
+            self.keys = Keys(column=column)
+        else:
+            self.keys.read_again(self.waiting)
+            self.waiting.clear()
+
+    def record(self, batch: Batch) -> None:
+        """Take a batch for planned and in flight."""
+        for start, stop in batch.runs():
+            self.waiting.remove(start, stop)
+            self.in_flight.add(start, stop)
+        if batch.stop > self.planned or not self.digest:
+            self.planned, self.digest = batch.stop, batch.digest
+            if self.keys is not None:
+                self.keys.unread = batch.unread
+        if self.keys is not None:
+            self.keys.note(batch.indices, batch.keys, (self.in_flight, self.waiting))
+
     def to_json(self) -> dict[str, Any]:
         """Return the progress as a JSON object."""
+        keyed = {} if self.keys is None else {"keys": self.keys.to_json((self.in_flight, self.waiting))}
         return {
-            "version": VERSION,
+            "version": VERSION_OF_KEYED if keyed else VERSION,
+            **keyed,
             "digest": self.digest,
             "seconds": round(self.seconds, 3),
             "finished": self.finished,
@@ -102,14 +152,16 @@ class Progress:
         :raises BrevoCheckpointError: it isn't one of ours, or one of another version.
         """
         try:
-            if content["version"] != VERSION:
+            if content["version"] not in {VERSION, VERSION_OF_KEYED}:
                 raise BrevoCheckpointError(
                     f"The checkpoint in {kept_in} was written by another version of airflow-provider-brevo",
                     advice=f"finish the task with that version, or {_RESET}",
                 )
             numbers: dict[str, Any] = {name: int(content[name]) for name in cls._NUMBERS}
             ranges: dict[str, Any] = {name: Ranges.from_json(content[name]) for name in cls._RANGES}
+            unsettled = (ranges["in_flight"], ranges["waiting"])
             return cls(
+                keys=Keys.from_json(content["keys"], unsettled) if content["version"] == VERSION_OF_KEYED else None,
                 digest=str(content["digest"]),
                 seconds=float(content["seconds"]),
                 finished=bool(content["finished"]),
@@ -118,9 +170,21 @@ class Progress:
                 **numbers,
                 **ranges,
             )
-        except (AttributeError, LookupError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             broken = BrevoCheckpointError(f"What {kept_in} holds is no checkpoint", advice=_RESET)
         raise broken
+
+
+def size_of(content: object) -> int:
+    """Return how many bytes a part of a checkpoint takes, as JSON.
+
+    :param content: JSON values.
+    """
+    return len(json.dumps(content, separators=(",", ":")))
+
+
+def _by(column: str | None) -> str:
+    return "its places" if column is None else f"the key {column!r}"
 
 
 class CheckpointStore(Protocol):

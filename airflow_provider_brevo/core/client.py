@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlencode
 
 from airflow_provider_brevo import __version__
 from airflow_provider_brevo.core.answers import Sent, expect_object, expect_taken
 from airflow_provider_brevo.core.auth import OAuthClient, SecretHeaders
 from airflow_provider_brevo.core.batch_answers import BatchAnswer, expect_batch
+from airflow_provider_brevo.core.events import (
+    DEFAULT_PAGE_SIZE,
+    EventFilter,
+    EventPage,
+    check_bounds,
+    expect_events,
+    read_pages,
+    settle,
+)
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.rate_limit import RateLimiter
 from airflow_provider_brevo.core.retry import Delivery, RetryPolicy, pause_before_retry
@@ -18,7 +29,7 @@ from airflow_provider_brevo.core.transport import Answer, RequestsTransport, Tra
 from airflow_provider_brevo.exceptions import BrevoRateLimitError, BrevoRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_brevo.core.config import BrevoSettings
 
@@ -128,6 +139,45 @@ class BrevoClient:
             answer, sent, _ = self._send("POST", "/events/batch", body)
         return expect_batch(answer, sent, count=count)
 
+    def get_events(
+        self,
+        events: EventFilter,
+        *,
+        limit: int | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        max_retries: int | None = None,
+        max_wait: float = DEFAULT_MAX_WAIT,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield events that Brevo has, newest first, page by page: ``GET /events``. They are personal data.
+
+        Events that come in while pages are read may make an event of one page appear again on the next: Brevo gives
+        them no id to tell that by.
+
+        :param events: which events.
+        :param limit: events in all, or ``None`` for all there are.
+        :param page_size: events in one answer, 1 to 10,000.
+        :param max_retries: requests for a page after the first one; the connection's setting where ``None``.
+        :param max_wait: seconds in all that each page may wait for the rate limit.
+        :raises BrevoUsageError: ``limit`` or ``page_size`` is no such number.
+        :raises BrevoRequestError: a page could not be read; raised when its first event is asked for.
+        """
+        check_bounds(limit=limit, page_size=page_size)
+        retries = self.settings.max_retries if max_retries is None else max_retries
+        policy = RetryPolicy(max_retries=retries, max_wait=max_wait)
+
+        def read(asked: int, offset: int) -> EventPage:
+            def expect(answer: Answer, sent: Sent) -> EventPage:
+                return expect_events(answer, sent, events=events, asked=asked)
+
+            query = events.query(limit=asked, offset=offset, now=datetime.now(UTC))
+            try:
+                return self._call("GET", "/events", body=None, query=query, policy=policy, expect=expect)
+            except BrevoRequestError as error:
+                settle(error)
+                raise
+
+        return read_pages(read, limit=limit, page_size=page_size)
+
     def get_account(self, *, max_retries: int | None = None, max_wait: float = DEFAULT_MAX_WAIT) -> dict[str, Any]:
         """Return the account: ``GET /account``. It holds personal data and the tracker key: never log it.
 
@@ -145,6 +195,7 @@ class BrevoClient:
         path: str,
         *,
         body: bytes | None,
+        query: Mapping[str, Any] | None = None,
         policy: RetryPolicy,
         expect: Callable[[Answer, Sent], _T],
     ) -> _T:
@@ -160,7 +211,7 @@ class BrevoClient:
             )
             requests_made += 1
             try:
-                answer, sent, may_renew = self._send(method, path, body)
+                answer, sent, may_renew = self._send(method, path, body, query)
                 if may_renew and not renewed:
                     renewed = True
                     continue
@@ -179,15 +230,19 @@ class BrevoClient:
                     retries += 1
             self._sleep(pause)
 
-    def _send(self, method: str, path: str, body: bytes | None) -> tuple[Answer, Sent, bool]:
+    def _send(
+        self, method: str, path: str, body: bytes | None, query: Mapping[str, Any] | None = None
+    ) -> tuple[Answer, Sent, bool]:
         """Make one request; the last value says that its token wasn't taken, and that there is a new one."""
         credentials = self._authenticator.headers()
         headers = SecretHeaders({**self._headers, **credentials})
         sent_at = self._limiter.now()
-        answer = self._transport.send(method, path, headers=headers, body=body)
+        target = f"{path}?{urlencode(query, doseq=True)}" if query else path
+        answer = self._transport.send(method, target, headers=headers, body=body)
         self._limiter.learn(f"{method} {path}", answer.headers, status=answer.status, sent=sent_at)
         renewed = answer.status == _UNAUTHORIZED and self._authenticator.renew(credentials)
-        return answer, Sent(body=body, auth=self.settings.auth, secrets=self._authenticator.secrets()), renewed
+        said = encode(query) if query else body
+        return answer, Sent(body=said, auth=self.settings.auth, secrets=self._authenticator.secrets()), renewed
 
     def _wait_for_limit(self, endpoint: str, *, at_most: float, requests_made: int) -> float:
         wait = self._limiter.wait_needed(endpoint, at_most=at_most)

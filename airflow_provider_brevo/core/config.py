@@ -158,7 +158,10 @@ class _Reader:
         if not isinstance(extra, Mapping | None):
             self.problems.append("the extra is no JSON object")
         given = extra if isinstance(extra, Mapping) else {}
-        self.extra: dict[str, Any] = {str(k): v for k, v in given.items() if v is not None and v != ""}
+        # The page of Airflow 2 tests a connection with each extra twice, under its own name and under a longer one.
+        self.extra: dict[str, Any] = {
+            str(k).removeprefix("extra__brevo__"): v for k, v in given.items() if v is not None and v != ""
+        }
 
     def refuse_secrets(self) -> None:
         for name, value in self.extra.items():

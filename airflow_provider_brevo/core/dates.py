@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import date
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    r"\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 
@@ -21,11 +22,13 @@ def is_rfc3339(text: object) -> bool:
     """
     if not isinstance(text, str):
         return True
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        return False
+    return _RFC3339.fullmatch(text) is not None and _exists(text[:10])
+
+
+@functools.lru_cache(maxsize=1_000)
+def _exists(day: str) -> bool:
     try:
-        date(int(match[1]), int(match[2]), int(match[3]))
+        date.fromisoformat(day)
     except ValueError:
         return False
     return True

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import json
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.batches import Batch, Planner, Rejection, Spool
 from airflow_provider_brevo.core.bulk_states import BulkPaused, Happening, State, next_state
-from airflow_provider_brevo.core.checkpoint import MAX_BYTES, SECONDS_BETWEEN_WRITES, Progress
+from airflow_provider_brevo.core.checkpoint import MAX_BYTES, SECONDS_BETWEEN_WRITES, Progress, size_of
 from airflow_provider_brevo.core.dispatch import PATIENCE, Dispatcher, Outcome, Sender
 from airflow_provider_brevo.core.outcomes import Decision, after_answer, after_error, placed, places
 from airflow_provider_brevo.core.spooling import SHOWN, spool_if_valid
@@ -92,6 +91,7 @@ class SendingJob:
         :param prepare: turns a row into an event's JSON, or says why not.
         :return: where the rejected events are, or ``None``. Everything is settled.
         """
+        self._progress.begin(rows)
         self._save()  # which shows that it can be written, before anything is sent
         planner = Planner(rows, prepare, batch_size=self._options.batch_size, resumed=self._progress)
         spool = Spool()
@@ -113,7 +113,7 @@ class SendingJob:
             spool.close()
         if not planner.total:
             self._warn("The source has no events: nothing was sent.")
-        self._progress.planned = planner.total
+        self._progress.planned = planner.stop
         return self._finish()
 
     def _finish(self) -> str | None:
@@ -163,15 +163,11 @@ class SendingJob:
                 self._put_delayed()
             if self._dirty and self._may_write() and (self._store.durable or self._rejected.is_full):
                 self._save()
-            if outcome := self._dispatcher.get(self._patience(stopping=stopping)):
-                while outcome:  # all there are, or they would pile up behind the planning
-                    with self._changing():
-                        self._take(outcome)
-                    outcome = self._dispatcher.get(0)
-            elif stopping and not self._dispatcher.outstanding:
-                self._settle()
-            elif exhausted and not self._dispatcher.outstanding and not self._again and not self._delayed:
-                return
+            if not self._take_over(self._patience(stopping=stopping)) and not self._dispatcher.outstanding:
+                if stopping:
+                    self._settle()
+                elif exhausted and not self._again and not self._delayed:
+                    return
             self._tell()
 
     def _tell(self) -> None:
@@ -224,6 +220,7 @@ class SendingJob:
             if batch.events:
                 self._warn_of_order(batch)
                 self._dispatcher.put(batch)
+                self._take_over(0)  # a failure stops the rest
         return exhausted
 
     def _fitting_bytes(self) -> int:
@@ -231,18 +228,13 @@ class SendingJob:
         unsettled = self._dispatcher.outstanding + len(self._delayed) + len(self._again)
         fits = _FULL
         if self._store.durable:
-            fits -= _size(self._progress.to_json()) + unsettled * self._record_bytes
+            fits -= size_of(self._progress.to_json()) + unsettled * self._record_bytes
         return fits if unsettled else max(1, fits)
 
     def _record(self, batch: Batch) -> None:
-        progress = self._progress
         self._take_rejections(batch)
         batch.state = next_state(State.PLANNED, Happening.RECORDED, self._options.delivery)
-        for start, stop in batch.runs():
-            progress.waiting.remove(start, stop)
-            progress.in_flight.add(start, stop)
-        if batch.stop > progress.planned or not progress.digest:
-            progress.planned, progress.digest = batch.stop, batch.digest
+        self._progress.record(batch)
 
     def _take_rejections(self, batch: Batch) -> None:
         for rejection in batch.rejections:
@@ -260,7 +252,7 @@ class SendingJob:
             self._warn(f"Rejected: {rejection}.{more}")
 
     def _warn_of_order(self, batch: Batch) -> None:
-        if not self._warned_of_order and any(b'"contact_properties":' in event for event in batch.events):
+        if not self._warned_of_order and b'"contact_properties":' in b"".join(batch.events):
             self._warned_of_order = True
             self._warn(
                 "Events with contact_properties are sent by several requests at once: two updates of one contact may"
@@ -292,6 +284,8 @@ class SendingJob:
         """Return how long to wait for an outcome, until there is something else to do."""
         if stopping:
             return _TICK if self._dispatcher.outstanding else 0.0
+        if not (self._dispatcher.outstanding or self._delayed or self._store.durable):
+            return 0.0
         now = time.monotonic()
         moments = [self._last_write + SECONDS_BETWEEN_WRITES - now if self._store.durable else 0.05, _TICK]
         if self._delayed:
@@ -326,6 +320,15 @@ class SendingJob:
                     self._progress.waiting.add(start, stop)
 
     # ------------------------------------------------------------------------------------------------ what became of it
+
+    def _take_over(self, seconds: float) -> bool:
+        """Take all outcomes, so that none pile up; return whether one came within some seconds."""
+        came = False
+        while outcome := self._dispatcher.get(0 if came else seconds):
+            came = True
+            with self._changing():
+                self._take(outcome)
+        return came
 
     def _take(self, outcome: Outcome) -> None:
         batch = outcome.batch
@@ -378,7 +381,7 @@ class SendingJob:
         """Warn of events that are given up, and end when that happens to one batch after the other."""
         self._warn(f"Nobody knows whether Brevo took {places(batch)}: {error}")
         self._unknown_in_a_row += 1
-        if _size(self._progress.uncertain.to_json()) > MAX_BYTES // 2:
+        if size_of(self._progress.uncertain.to_json()) > MAX_BYTES // 2:
             problem = f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes"
             self._fail(BrevoCheckpointError(problem, advice="look for them in Brevo, and send the others by a new run"))
         if self._unknown_in_a_row > self._options.max_retries:
@@ -394,7 +397,3 @@ class SendingJob:
     def _fail(self, error: BaseException | None) -> None:
         self._dispatcher.halt()
         self._failure = self._failure or error
-
-
-def _size(content: object) -> int:
-    return len(json.dumps(content, separators=(",", ":")))

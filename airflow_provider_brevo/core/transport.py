@@ -92,6 +92,7 @@ class RequestsTransport:
         environment = self._session.merge_environment_settings(self._base_url, {}, None, None, None)
         self._verify = settings.ca_bundle or environment["verify"] or True
         self._proxy = settings.proxy
+        self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
         self._proxies_by_host: dict[str, dict[str, str]] = {}
 
     def send(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None) -> Answer:
@@ -104,8 +105,9 @@ class RequestsTransport:
         :raises BrevoTransportError: no complete answer came.
         """
         url = self._base_url + path if path.startswith("/") else path
-        # Prepared without the session, which would add an Authorization header from .netrc (psf/requests 3929).
-        request = requests.Request(method, url, headers=headers, data=body).prepare()
+        request = self._prepare(method, url)
+        request.prepare_headers(headers)
+        request.prepare_body(body, None)
         try:
             response = self._session.send(
                 request,
@@ -136,6 +138,16 @@ class RequestsTransport:
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+        """Return a request without headers and body; what is costly is done once for each URL without a query."""
+        request = self._prepared.get((method, url))
+        if request is None:
+            # Without the session, which would add an Authorization header from .netrc (psf/requests 3929).
+            request = requests.Request(method, url).prepare()
+            if "?" not in url:
+                self._prepared[method, url] = request
+        return request.copy()
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         host = urlsplit(url).hostname or ""

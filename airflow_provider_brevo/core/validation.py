@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import jsonschema
     import jsonschema_rs
 
+    from airflow_provider_brevo.core.tracking_plan import TrackingPlan
+
 __all__ = ["find_violations", "load_schema", "prepare_event"]
 
 SchemaName = Literal["event", "batch"]
@@ -75,8 +77,8 @@ _RULES = {
 """JSON Schema's keywords, and the words that our reports count by."""
 encode_plain = msgspec.json.Encoder().encode
 """Encodes finite JSON values fast. It makes null of NaN, which the schema or conversion has refused by then."""
-_DECODER = msgspec.json.Decoder()
-_SURELY_SMALL = 50_000
+decode_plain = msgspec.json.Decoder().decode
+SURELY_SMALL = 50_000
 """Bytes of a whole event in which no part can be too large."""
 _DIGITS = bytes(ord("0") if chr(byte).isdecimal() else byte for byte in range(128)) + bytes(range(128, 256))
 _LONG_NUMBER = b"0" * 19
@@ -105,32 +107,44 @@ def load_schema(name: SchemaName) -> dict[str, Any]:
     return schema
 
 
-def prepare_event(event: Mapping[str, Any], *, timezone: tzinfo = UTC, validate: bool = True) -> dict[str, Any]:
+def prepare_event(
+    event: Mapping[str, Any], *, timezone: tzinfo = UTC, validate: bool = True, plan: TrackingPlan | None = None
+) -> dict[str, Any]:
     """Convert an event to what is sent, and check it.
 
     :param event: the fields of the event, with Python's values.
     :param timezone: for datetimes without an offset.
     :param validate: check the rules of the Events API; ``False`` lets pass whatever has a JSON form, unknown fields
         included, since Brevo may add fields before we do.
+    :param plan: the team's own rules for ``event_properties``, which are checked whatever ``validate`` says.
     :raises BrevoInvalidEventError: every reason why the event can't be sent, each with its place.
     """
     converted = convert_event(event, timezone=timezone)
-    if violations := violations_of(converted, validate=validate):
+    if violations := violations_of(converted, validate=validate, plan=plan):
         raise BrevoInvalidEventError(violations)
     value: dict[str, Any] = converted.value
     return value
 
 
-def violations_of(converted: Converted, *, validate: bool = True) -> list[Violation]:
-    """List why a converted event can't be sent: what has no JSON form, and what breaks the rules of the Events API.
+def violations_of(converted: Converted, *, validate: bool = True, plan: TrackingPlan | None = None) -> list[Violation]:
+    """List why a converted event can't be sent: what has no JSON form, and what breaks rules.
 
     :param converted: the event.
-    :param validate: check the rules.
+    :param validate: check the rules of the Events API.
+    :param plan: check the team's own rules for ``event_properties``.
     """
     violations = list(converted.violations)
     if validate:
         failed = [violation.pointer for violation in violations]
         violations += [found for found in find_violations(converted.value) if not _follows_from(found, failed)]
+    if plan is not None:
+        # What is wrong at a place, or inside of it, is told once.
+        told = [violation.pointer for violation in violations]
+        violations += [
+            found
+            for found in plan.violations(converted.value)
+            if not any(f"{place}/".startswith(f"{found.pointer}/") or not place for place in told)
+        ]
     return violations
 
 
@@ -146,10 +160,10 @@ def encode_if_valid(event: Any) -> bytes | None:
     try:
         encoded = encode_plain(event)
         if (
-            len(encoded) > _SURELY_SMALL
+            len(encoded) > SURELY_SMALL
             or encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH
             or _LONG_NUMBER in encoded.translate(_DIGITS)
-            or _DECODER.decode(encoded) != event
+            or decode_plain(encoded) != event
             or not _decider("event", formats=False).is_valid(event)
         ):
             return None
@@ -287,7 +301,7 @@ def _properties_schema() -> dict[str, Any]:
 
 
 def _explain(error: Any, instance: Any) -> Iterator[Violation]:
-    place = _place(instance, error.absolute_path)
+    place = place_of(instance, error.absolute_path)
     if error.validator == "required":
         for name in error.validator_value:
             if name not in error.instance:
@@ -304,20 +318,21 @@ def _explain(error: Any, instance: Any) -> Iterator[Violation]:
                 )
     elif "propertyNames" in list(error.absolute_schema_path)[-3:]:
         # The path leads to the object; the name that breaks the rule is what the error calls the instance.
-        position = list(_at(instance, error.absolute_path)).index(error.instance)
+        position = list(value_at(instance, error.absolute_path)).index(error.instance)
         yield _by_rule(error, pointer(place, str(error.instance), position), rule="key")
     else:
         yield _by_rule(error, place, rule=_RULES[str(error.validator)])
 
 
 def _by_rule(error: Any, place: str, *, rule: str) -> Violation:
-    found = f", not {_type_name(error.instance)}" if rule == "type" else ""
+    found = f", not {type_name(error.instance)}" if rule == "type" else ""
     return Violation(
         pointer=place, rule=rule, problem=f"must be {error.schema['x-rule']}{found}", advice=error.schema["x-advice"]
     )
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """Name the type of a JSON value for people."""
     if _is_nan_or_infinite(value):
         return "NaN or infinity"
     return _TYPE_NAMES[type(value)]
@@ -327,11 +342,13 @@ def _is_nan_or_infinite(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _at(instance: Any, path: Iterable[str | int]) -> Any:
+def value_at(instance: Any, path: Iterable[str | int]) -> Any:
+    """Return what stands at a place."""
     return functools.reduce(lambda value, key: value[key], path, instance)
 
 
-def _place(instance: Any, path: Iterable[str | int]) -> str:
+def place_of(instance: Any, path: Iterable[str | int]) -> str:
+    """Return the JSON pointer to a place, with keys that break the key rules by their position."""
     place = ""
     for key in path:
         place = pointer(place, key, list(instance).index(key) if isinstance(key, str) else 0)

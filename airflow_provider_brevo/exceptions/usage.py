@@ -22,7 +22,8 @@ class Violation:
         breaks the key rules may be personal data, so it appears by its position, as ``<key 3>``.
     :param rule: which rule is broken, as a stable word to count by: ``required``, ``unknown-field``, ``type``,
         ``name``, ``key``, ``date``, ``identifier``, ``empty``, ``range``, ``size``, ``count``, ``depth``, ``null``,
-        ``not-json``, ``precision``; for the rows of a source also ``column``, ``json``, ``cells``, ``encoding``.
+        ``not-json``, ``precision``; for the rows of a source also ``column``, ``json``, ``cells``, ``encoding``; by a
+        tracking plan also ``unplanned``, ``plan``.
     :param problem: what is wrong, without any value of the payload.
     :param advice: what to do about it.
     """

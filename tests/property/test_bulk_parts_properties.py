@@ -20,6 +20,7 @@ from airflow_provider_brevo.core.batches import MAX_BYTES, Planner, Rejection
 from airflow_provider_brevo.core.checkpoint import Progress
 from airflow_provider_brevo.core.payload import convert_event
 from airflow_provider_brevo.core.ranges import Ranges
+from airflow_provider_brevo.core.shapes import Shape
 from airflow_provider_brevo.core.validation import encode_if_valid, encode_plain, violations_of
 
 np = pytest.importorskip("numpy")
@@ -296,6 +297,22 @@ def test_what_is_valid_at_once_would_be_sent_the_same_after_conversion(value):
         converted = convert_event(value)
         assert violations_of(converted) == []
         assert encode_plain(converted.value) == encoded
+
+
+@settings(max_examples=600)
+@given(st.lists(nearly_valid() | nearly_valid() | events, max_size=4), st.lists(nearly_valid() | events, max_size=3))
+def test_what_looks_like_valid_events_would_be_sent_the_same_after_conversion(seen, then):
+    """Whatever a shape has learned, it lets nothing pass that the complete checks would not."""
+    shape = Shape()
+    for value in seen:
+        shape.encode(value)
+    for values_ in ([value] for value in [*seen, *then]):
+        encoded = shape.encode_all(values_)
+        event("known" if encoded else "unknown")
+        if encoded is not None:
+            converted = convert_event(values_[0])
+            assert violations_of(converted) == []
+            assert encode_plain(converted.value) == encoded[0]
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.text(max_size=5) | st.integers(-(10**9), 10**9) | st.booleans()))

@@ -43,7 +43,7 @@ class ScriptedSender:
     """Answers each request by a script; after its end Brevo takes everything.
 
     :param script: for each request in turn: an answer, an error, a function of (numbers, count), or ``None``.
-    :param waits: what the rate limit says, in turn; then there is none.
+    :param waits: what the rate limit says or raises, in turn; then there is none.
     """
 
     def __init__(self, *script, waits=(), rate=None, latency=0.0):
@@ -58,7 +58,10 @@ class ScriptedSender:
 
     def wait_for_batch(self, *, at_most):
         assert at_most == 0
-        return self.waits.pop(0) if self.waits else 0.0
+        wait = self.waits.pop(0) if self.waits else 0.0
+        if isinstance(wait, BaseException):
+            raise wait
+        return wait
 
     def batch_rate(self):
         return self.rate

@@ -288,4 +288,4 @@ def test_limits_are_those_of_the_schemas():
     """They stand in the code too, as the schemas are read late; the documents are quoted there."""
     batch = load_schema("batch")
     assert (batch["properties"]["events"]["maxItems"], batch["x-max-bytes"]) == (MAX_EVENTS, MAX_BYTES)
-    assert load_schema("event")["properties"]["event_properties"]["x-max-bytes"] == validation._SURELY_SMALL
+    assert load_schema("event")["properties"]["event_properties"]["x-max-bytes"] == validation.SURELY_SMALL

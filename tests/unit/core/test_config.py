@@ -384,3 +384,10 @@ def test_a_key_in_the_login_is_told():
     """A URI that names the key as user leaves the password empty, and the message says where the key seems to be."""
     with pytest.raises(BrevoSettingsError, match="seems to be in the login"):
         read_settings(ConnectionFields(login="xkeysib-0123"))
+
+
+def test_the_page_of_airflow_2_tests_with_each_extra_twice():
+    """The longer name means the same, and is neither unknown nor taken for a secret because of ``token`` in it."""
+    extra = {"oauth_token_url": "https://oauth.brevo.com/token", "timeout": "5"}
+    assert read(extra | {f"extra__brevo__{name}": value for name, value in extra.items()}) == read(extra)
+    assert read({"timeout": "5", "extra__brevo__timeout": None}).timeout == 5

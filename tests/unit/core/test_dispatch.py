@@ -68,6 +68,38 @@ def test_a_short_way_takes_few_threads(start):
     assert sender.most_in_flight <= 4
 
 
+def test_next_door_requests_are_made_by_who_hands_them_over(start):
+    """Threads would only wait for each other; the outcomes come out as ever."""
+    sender = ScriptedSender()
+    dispatcher = start(sender)
+    for number in range(20):
+        dispatcher.put(batch(number))
+        assert len(sender.sent) == number + 1
+    assert [outcome.batch.indices for outcome in take(dispatcher, 20)] == [[number] for number in range(20)]
+
+
+def test_the_first_request_tells_that_the_way_is_long(start):
+    """From then on threads make the requests, and who hands them over goes on."""
+    dispatcher = start(ScriptedSender(latency=0.05))
+    dispatcher.put(batch(0))
+    started = time.monotonic()
+    for number in range(1, 5):
+        dispatcher.put(batch(number))
+    assert time.monotonic() - started < 0.05
+    assert dispatcher.outstanding == 5
+    take(dispatcher, 5)
+
+
+def test_one_slow_request_next_door_changes_nothing(start):
+    """What counts is the shortest of the last requests."""
+    sender = ScriptedSender(*[None] * 5, lambda *_: time.sleep(0.02))
+    dispatcher = start(sender)
+    for number in range(10):
+        dispatcher.put(batch(number))
+    assert len(sender.sent) == 10
+    take(dispatcher, 10)
+
+
 @pytest.mark.parametrize(("rate", "most"), [(None, 9), (30.0, 6), (1.0, 4)])
 def test_a_long_way_takes_as_many_as_the_limit_can_use(start, rate, most):
     """What leaves during one request's time is in flight at once, with a reserve, and no more than was allowed."""
@@ -93,7 +125,7 @@ def test_no_more_than_allowed_are_in_flight(start):
 
 def test_short_waits_for_the_limit_are_waited(start):
     """The place that was told is the one that is used."""
-    sender = ScriptedSender(waits=[0.05, 0.0])
+    sender = ScriptedSender(waits=[0.05, 0.05, 0.0])  # told to who hands over, and to the thread
     started = time.monotonic()
     dispatcher = start(sender)
     dispatcher.put(batch(0))
@@ -103,12 +135,20 @@ def test_short_waits_for_the_limit_are_waited(start):
 
 def test_long_waits_for_the_limit_come_out(start):
     """Whoever gave the batch decides; nothing was sent."""
-    sender = ScriptedSender(waits=[dispatch.PATIENCE + 1])
+    sender = ScriptedSender(waits=[dispatch.PATIENCE + 1] * 2)
     dispatcher = start(sender)
     dispatcher.put(batch(0))
     (outcome,) = take(dispatcher, 1)
     assert (outcome.wait, outcome.answer, outcome.error) == (dispatch.PATIENCE + 1, None, None)
     assert sender.sent == []
+
+
+def test_what_goes_wrong_at_the_limit_comes_out(start):
+    """No batch is ever lost in a thread."""
+    bug = ZeroDivisionError()
+    dispatcher = start(ScriptedSender(waits=[0.01, bug]))
+    dispatcher.put(batch(0))
+    assert take(dispatcher, 1)[0].error is bug
 
 
 def test_a_halt_sends_nothing_more_until_it_is_over(start):
@@ -126,7 +166,7 @@ def test_a_halt_sends_nothing_more_until_it_is_over(start):
 
 def test_a_halt_ends_a_wait_for_the_limit(start):
     """Nobody goes on waiting for a place that won't be used."""
-    sender = ScriptedSender(waits=[1.9])
+    sender = ScriptedSender(waits=[1.9, 1.9])
     dispatcher = start(sender)
     dispatcher.put(batch(0))
     started = time.monotonic()
@@ -141,10 +181,10 @@ def test_closing_waits_for_requests_under_way():
     """What was answered by then comes out; nothing is cut off."""
     sender = ScriptedSender(latency=0.05)
     dispatcher = Dispatcher(sender, max_in_flight=1)
-    for number in range(3):
+    for number in range(4):
         dispatcher.put(batch(number))
     time.sleep(0.02)
     dispatcher.close()
-    outcomes = take(dispatcher, 3)
-    assert [outcome.wait for outcome in outcomes] == [None, 0.0, 0.0]
+    outcomes = take(dispatcher, 4)
+    assert [outcome.wait for outcome in outcomes] == [None, None, 0.0, 0.0]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("brevo-batches")]

@@ -237,7 +237,7 @@ def test_a_long_wait_pauses_where_that_is_asked_for():
 
 def test_a_long_wait_that_the_limiter_tells_pauses_too():
     """Whether Brevo's headers or its 429 say so makes no difference."""
-    job = Job(ScriptedSender(waits=[90.0]))
+    job = Job(ScriptedSender(waits=[90.0, 90.0]))
     with pytest.raises(BulkPaused):
         job.run(events(1), pause_after=60.0)
     assert job.sender.sent == []
@@ -299,3 +299,11 @@ def test_a_slow_source_does_not_keep_answers_waiting():
     started = time.monotonic()
     job.run(rows(), on_invalid="skip", batch_size=1)
     assert job.sender.at[0] - started < 0.5
+
+
+def test_a_failure_next_door_stops_the_rest_of_the_window():
+    """What was recorded and not sent is waiting, and no request follows the one that failed."""
+    job = Job(ScriptedSender(None, UNKNOWN_KEY), RecordingStore())
+    with pytest.raises(BrevoUnknownKeyError):
+        job.run(events(6), batch_size=1)
+    assert job.sender.sent == [[0], [1]]
