@@ -91,11 +91,11 @@ def _in_new_process(path: Path, port: int, on_invalid: _OnInvalid) -> Taken:
 
 def _send(path: Path, port: int, on_invalid: _OnInvalid) -> Taken:
     client = BrevoClient(BrevoSettings(auth=ApiKey("any-key"), base_url=f"http://127.0.0.1:{port}/v3"))
-    idle = _memory("VmRSS")
+    idle = memory("VmRSS")
     start = time.perf_counter()
     result = send_events(client, lambda: _read(path), options=BulkOptions(on_invalid=on_invalid))
     seconds = time.perf_counter() - start
-    return Taken(seconds=seconds / result.accepted, bytes=_memory("VmHWM") - idle)
+    return Taken(seconds=seconds / result.accepted, bytes=memory("VmHWM") - idle)
 
 
 def _read(path: Path) -> Iterator[Any]:
@@ -103,6 +103,6 @@ def _read(path: Path) -> Iterator[Any]:
         yield from read_rows(file, format="jsonl")
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
     """Return what Linux tells of this process: VmRSS, or VmHWM for its peak."""
     return int(re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024

@@ -1,0 +1,1 @@
+"""Transfers of Airflow: from elsewhere to Brevo."""
