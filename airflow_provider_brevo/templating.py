@@ -110,6 +110,9 @@ class TypedTemplateFields:
     row_fields: ClassVar[frozenset[str]] = frozenset()
     """Template fields that hold many rows, none of which is to be stored: they are rendered to :class:`HiddenRows`."""
 
+    row_word: ClassVar[str] = "event"
+    """What one of the many is."""
+
     template_fields: Any
 
     def render_template(
@@ -183,7 +186,7 @@ class TypedTemplateFields:
 
         if callable(content):
             rendered = content(context=context, jinja_env=jinja_env)
-        elif field is not None and _comes_from_xcom(self, field, content, context):
+        elif field is not None and comes_from_xcom(self, field, content, context):
             rendered = content
         else:
             rendered = render(content, f"/{field or 'template'}")
@@ -191,7 +194,7 @@ class TypedTemplateFields:
             if field in self.masked_fields:
                 rendered = Masked(rendered)
             elif field in self.row_fields:
-                rendered = HiddenRows(rendered)
+                rendered = HiddenRows(rendered, self.row_word)
         return rendered, errors
 
     def _sandboxed(self, jinja_env: Environment | None) -> SandboxedEnvironment:
@@ -244,10 +247,12 @@ class HiddenRows:
     It is no sequence, since Airflow would store it as one.
 
     :param value: the rendered field: a list of rows, unless the DAG's author made a mistake.
+    :param word: what one of them is.
     """
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, word: str = "event") -> None:
         self.value = value
+        self._word = word
 
     def __bool__(self) -> bool:
         return bool(self.value)
@@ -257,7 +262,7 @@ class HiddenRows:
         is_text = isinstance(self.value, str | bytes)
         if isinstance(self.value, Sized) and not is_text:
             count = len(self.value)
-            return f"<{count} {'event' if count == 1 else 'events'}, not shown>"
+            return f"<{count} {self._word}{'' if count == 1 else 's'}, not shown>"
         return f"<a {type(self.value).__name__}, not shown>"
 
     __str__ = __repr__ = serialize
@@ -266,20 +271,32 @@ class HiddenRows:
 _HIDDEN = (Masked, HiddenRows)
 
 
-def _comes_from_xcom(operator: Any, field: str, content: Any, context: Any) -> bool:
-    """Tell whether a field of a mapped task was given by a row of ``expand_kwargs`` that another task returned.
+def comes_from_xcom(operator: Any, field: str, content: Any, context: Any) -> bool:
+    """Tell whether a field of a mapped task was given by a row of ``expand_kwargs`` that another task returned."""
+    mapped = task_in_dag(operator)
+    return (
+        is_row_of_task(getattr(mapped, "expand_input", None), context)
+        and mapped.partial_kwargs.get(field) is not content
+    )
+
+
+def task_in_dag(operator: Any) -> Any:
+    """Return what the DAG has under an operator's id: the operator, the mapped task it was made of, or ``None``."""
+    dag = getattr(operator, "_dag", None)
+    return dag.task_dict.get(operator.task_id) if dag else None
+
+
+def is_row_of_task(expand_input: Any, context: Any) -> bool:
+    """Tell whether a mapped task's row of ``expand_kwargs`` is one that another task returned.
 
     Airflow counts the objects and lists in such a row as written by the DAG's author, and would render them: a text of
     the data that holds ``{{`` would be run as a template.
     """
-    dag = getattr(operator, "_dag", None)
-    mapped: Any = dag.task_dict.get(operator.task_id) if dag else None
-    expand_input: Any = getattr(mapped, "expand_input", None)
     if type(expand_input).__name__ != "ListOfDictsExpandInput":  # it has moved from version to version
         return False
     rows = expand_input.value
     row = rows[context["ti"].map_index] if isinstance(rows, list | tuple) else rows
-    return not isinstance(row, Mapping) and mapped.partial_kwargs.get(field) is not content
+    return not isinstance(row, Mapping)
 
 
 def unmask(value: Any) -> Any:
