@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
@@ -60,6 +61,30 @@ def count(name: str, by: int) -> None:
     from airflow.providers.common.compat.sdk import Stats  # noqa: PLC0415 # not needed to parse a DAG
 
     Stats.incr(name, by)
+
+
+def stored_connection(conn_id: str) -> Any:
+    """Return a connection, for a process that is neither a task nor a server.
+
+    From Airflow 3.1 on, ``BaseHook.get_connection`` asks no database there, and finds none that was saved in the UI.
+
+    :param conn_id: its id.
+    :raises AirflowNotFoundException: there is none.
+    """
+    from airflow.models.connection import Connection  # noqa: PLC0415 # heavy, and nothing for tasks
+
+    # Airflow 2 logs the whole traceback of a secrets backend, or a database, that isn't there.
+    logger = logging.getLogger(Connection.__module__)
+    logger.addFilter(_without_traceback)
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    finally:
+        logger.removeFilter(_without_traceback)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
 
 
 def storage_path(uri: str) -> Any:

@@ -45,7 +45,7 @@ def main() -> int:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} before the run.")
     print(textwrap.fill(" ".join(f"{name}=={version(name)}" for name in COMPARED), width=110, break_on_hyphens=False))
     for measure in (
-        lambda: [import_cost.measure(WORK)],
+        lambda: [import_cost.measure(WORK), import_cost.measure_help(WORK)],
         lambda: [one_event.measure()],
         lambda: [validation.measure()],
         lambda: [many_events.measure(WORK)],

@@ -1,0 +1,1 @@
+"""What each command does. See :mod:`airflow_provider_brevo.cli`."""
