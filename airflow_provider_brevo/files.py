@@ -93,7 +93,7 @@ def reader(path: Any, columns: Collection[str]) -> Callable[[], Iterator[Any]]:
     file_format, gzipped = format_of(str(path))
 
     def read() -> Iterator[Any]:
-        with _opened(path) as stream:
+        with opened(path) as stream:
             try:
                 yield from read_rows(stream, format=file_format, gzipped=gzipped, columns=columns)
             except BrevoSourceError as error:
@@ -103,7 +103,12 @@ def reader(path: Any, columns: Collection[str]) -> Callable[[], Iterator[Any]]:
     return read
 
 
-def _opened(path: Any) -> Any:
+def opened(path: Any) -> Any:
+    """Open a file to read its bytes.
+
+    :param path: what :func:`locate` has returned.
+    :raises BrevoSourceError: it can't be opened.
+    """
     # What is no plain file, a pipe say, could keep the worker waiting for ever.
     try:
         if is_local(path) and path.exists() and not path.is_file():

@@ -23,7 +23,20 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.hooks.brevo"]}],
         "operators": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.operators.brevo"]}],
+        "sensors": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.sensors.brevo"]}],
         "triggers": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.triggers.brevo"]}],
+        "task-decorators": [
+            {
+                "name": "brevo_events",
+                "class-name": "airflow_provider_brevo.decorators.brevo.brevo_events_task",
+            }
+        ],
+        "cli": ["airflow_provider_brevo.cli.get_brevo_commands"],
+        "extra-links": [
+            "airflow_provider_brevo.links.BrevoReferenceLink",
+            "airflow_provider_brevo.links.BrevoBatchReferenceLink",
+        ],
+        "notifications": ["airflow_provider_brevo.notifications.brevo.BrevoNotifier"],
         "connection-types": [
             {
                 "connection-type": connection_form.CONNECTION_TYPE,

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_brevo import _compat, connection_form
+from airflow_provider_brevo import _compat, connection_form, files
 from airflow_provider_brevo.core.batches import Preparation
 from airflow_provider_brevo.core.bulk import send_events
 from airflow_provider_brevo.core.bulk_states import MAX_EVENTS, MAX_IN_FLIGHT, Attempt, BulkOptions, BulkResult
 from airflow_provider_brevo.core.client import DEFAULT_MAX_WAIT, BrevoClient
 from airflow_provider_brevo.core.config import ConnectionFields, read_settings
+from airflow_provider_brevo.core.events import DEFAULT_PAGE_SIZE, EventFilter
 from airflow_provider_brevo.core.mapping import EventMapping
+from airflow_provider_brevo.core.tracking_plan import TrackingPlan
 from airflow_provider_brevo.core.validation import prepare_event
 from airflow_provider_brevo.exceptions import (
     BrevoError,
     BrevoRestrictedKeyError,
-    BrevoSourceError,
     BrevoUsageError,
 )
+from airflow_provider_brevo.hooks._source import problems_of_source, rereadable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from os import PathLike
+
     from airflow_provider_brevo.core.checkpoint import CheckpointStore, Progress
+    from airflow_provider_brevo.core.config import BrevoSettings
     from airflow_provider_brevo.core.rejections import RejectedEvents
     from airflow_provider_brevo.core.retry import Delivery
+    from airflow_provider_brevo.core.transport import Transport
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -78,7 +85,11 @@ class BrevoHook(BaseHook):
         settings, warnings = read_settings(self._connection_fields(), allowed_hosts=_compat.allowed_hosts())
         for warning in warnings:
             self.log.warning(warning)
-        return BrevoClient(settings, user_agent=f"apache-airflow/{_compat.airflow_version()}")
+        user_agent = f"apache-airflow/{_compat.airflow_version()}"
+        return BrevoClient(settings, user_agent=user_agent, transport=self._transport(settings))
+
+    def _transport(self, settings: BrevoSettings) -> Transport | None:  # noqa: ARG002 # for the commands, which show it
+        return None
 
     def _connection_fields(self) -> ConnectionFields:
         # A frame of its own: Airflow's connection shows its password in `repr`, and must not be a local variable where
@@ -101,21 +112,30 @@ class BrevoHook(BaseHook):
         """
         return self.get_conn().settings.sending == "on"
 
-    def prepare_event(self, event: Mapping[str, Any], *, validate: bool = True) -> dict[str, Any]:
+    def prepare_event(
+        self,
+        event: Mapping[str, Any],
+        *,
+        validate: bool = True,
+        properties_schema: Mapping[str, Any] | str | PathLike[str] | TrackingPlan | None = None,
+    ) -> dict[str, Any]:
         """Convert and check one event, and send nothing.
 
         :param event: its fields, as in :meth:`create_event`.
         :param validate: check the rules of the Events API.
+        :param properties_schema: check the team's own rules, as in :meth:`create_event`.
         :return: the event as it would be sent.
         :raises BrevoInvalidEventError: the event breaks rules; the error lists all of them.
         """
-        return prepare_event(event, timezone=_compat.default_timezone(), validate=validate)
+        plan = tracking_plan(properties_schema)
+        return prepare_event(event, timezone=_compat.default_timezone(), validate=validate, plan=plan)
 
     def create_event(
         self,
         event: Mapping[str, Any],
         *,
         validate: bool = True,
+        properties_schema: Mapping[str, Any] | str | PathLike[str] | TrackingPlan | None = None,
         validate_only: bool = False,
         delivery: Delivery = "at_least_once",
         max_wait: float = DEFAULT_MAX_WAIT,
@@ -126,15 +146,20 @@ class BrevoHook(BaseHook):
             ``contact_properties``, ``object``. Datetimes without a time zone are taken to be in
             ``[core] default_timezone``.
         :param validate: check the rules of the Events API. ``False`` lets pass whatever has a JSON form.
+        :param properties_schema: the team's own rules for ``event_properties``: a JSON Schema as a dict, for the events
+            of every name; the path or URI of a JSON file of schemas by event name; or a
+            :class:`~airflow_provider_brevo.core.tracking_plan.TrackingPlan`, which spares reading a file again. It is
+            checked whatever ``validate`` says.
         :param validate_only: don't send, whatever the connection's extra ``sending`` says.
         :param delivery: ``at_least_once`` repeats a request whose fate is uncertain, ``at_most_once`` never does.
         :param max_wait: seconds in all to wait for the rate limit.
         :return: ``True`` if Brevo took the event, ``False`` if it was only checked.
         :raises BrevoInvalidEventError: the event breaks rules; the error lists all of them, and nothing was sent.
+        :raises BrevoUsageError: ``properties_schema`` can't be used.
         :raises BrevoSettingsError: the connection's fields can't be used.
         :raises BrevoRequestError: Brevo didn't take it, or not surely: its ``uncertain`` tells which.
         """
-        prepared = self.prepare_event(event, validate=validate)
+        prepared = self.prepare_event(event, validate=validate, properties_schema=properties_schema)
         if validate_only or not self.sends:
             return False
         self.get_conn().create_event(prepared, delivery=delivery, max_wait=max_wait)
@@ -146,6 +171,7 @@ class BrevoHook(BaseHook):
         *,
         mapping: EventMapping | None = None,
         validate: bool = True,
+        properties_schema: Mapping[str, Any] | str | PathLike[str] | TrackingPlan | None = None,
         on_invalid: Literal["fail", "skip"] = "fail",
         max_rejected: float = 0,
         batch_size: int = MAX_EVENTS,
@@ -169,6 +195,7 @@ class BrevoHook(BaseHook):
             function that returns one of them from the beginning at each call.
         :param mapping: how a flat row becomes an event.
         :param validate: check the rules of the Events API. ``False`` lets pass whatever has a JSON form.
+        :param properties_schema: the team's own rules for ``event_properties``, as in :meth:`create_event`.
         :param on_invalid: ``fail`` sends nothing unless all events are valid, ``skip`` sends the valid ones.
         :param max_rejected: how many may be rejected, here or by Brevo: a count, or a share below 1 of all.
         :param batch_size: events in one request, 1 to 200.
@@ -203,9 +230,10 @@ class BrevoHook(BaseHook):
             "pause_after": pause_after,
         }
         problems = problems_of_bulk(mapping=mapping, validate=validate, validate_only=validate_only, **chosen)
-        problems += _problems_of_source(events)
+        problems += problems_of_source(events)
         if problems:
             raise BrevoUsageError.of_problems("The events can't be sent as asked", problems)
+        plan = tracking_plan(properties_schema)
         client: Any = None  # nor a connection, where only checking is asked for
         if not validate_only:
             client = self.get_conn()
@@ -219,15 +247,61 @@ class BrevoHook(BaseHook):
 
         return send_events(
             client,
-            _rereadable(events),
+            rereadable(events),
             options=_options(**chosen, validate_only=validate_only or not self.sends),
-            prepare=Preparation(mapping=mapping, timezone=_compat.default_timezone(), validate=validate),
+            prepare=Preparation(mapping=mapping, timezone=_compat.default_timezone(), validate=validate, plan=plan),
             store=store,
             rejected=rejected,
             attempt=attempt,
             paused=paused,
             warn=self.log.warning,
             report=tell,
+        )
+
+    def get_events(
+        self,
+        *,
+        event_name: str | Sequence[str] | None = None,
+        contact_id: int | str | Sequence[int | str] | None = None,
+        object_type: str | Sequence[str] | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        max_retries: int | None = None,
+        max_wait: float = DEFAULT_MAX_WAIT,
+    ) -> Iterator[dict[str, Any]]:
+        """Look up events that Brevo has, newest first; further pages are read as they are needed.
+
+        Events are personal data: don't log them. Brevo shows an event only some time after it took it.
+
+        :param event_name: a name, or several, one of which the event has; any name where ``None``.
+        :param contact_id: Brevo's number of a contact, or several; any contact where ``None``. Brevo looks up by no
+            other identifier.
+        :param object_type: a type of object, or several; any, or none, where ``None``.
+        :param since: earliest date of the event: a datetime, or text by RFC 3339. Where ``None``, Brevo shows the last
+            six months.
+        :param until: latest date, in the same way; by default now. Only together with ``since``.
+        :param limit: events in all, or ``None`` for all there are.
+        :param page_size: events in one answer, 1 to 10,000. Brevo may allow a hundred requests an hour.
+        :param max_retries: requests for a page after the first one; the connection's setting where ``None``.
+        :param max_wait: seconds in all that each page may wait for the rate limit.
+        :return: the events as Brevo shows them: ``contact_id``, ``event_date``, ``event_name``, ``event_properties``,
+            ``contact_properties``, ``object_type`` and others.
+        :raises BrevoUsageError: something can't be looked for; the error lists all of it.
+        :raises BrevoSettingsError: the connection's fields can't be used.
+        :raises BrevoRequestError: a page could not be read; raised when its first event is asked for.
+        """
+        events = EventFilter.of(
+            event_name=event_name,
+            contact_id=contact_id,
+            object_type=object_type,
+            since=since,
+            until=until,
+            timezone=_compat.default_timezone(),
+        )
+        return self.get_conn().get_events(
+            events, limit=limit, page_size=page_size, max_retries=max_retries, max_wait=max_wait
         )
 
     def test_connection(self) -> tuple[bool, str]:
@@ -256,6 +330,24 @@ class BrevoHook(BaseHook):
         ) and company else "Connected to Brevo."
 
 
+def tracking_plan(
+    properties_schema: Mapping[str, Any] | str | PathLike[str] | TrackingPlan | None,
+) -> TrackingPlan | None:
+    """Return the tracking plan that an argument ``properties_schema`` means.
+
+    :param properties_schema: as in :meth:`BrevoHook.create_event`.
+    :raises BrevoUsageError: it means none that can be used.
+    :raises BrevoSourceError: its file can't be read.
+    """
+    if properties_schema is None or isinstance(properties_schema, TrackingPlan):
+        return properties_schema
+    if isinstance(properties_schema, Mapping):
+        return TrackingPlan.of_schema(properties_schema)
+    path = files.locate(properties_schema, "properties_schema")
+    with files.opened(path) as stream:
+        return TrackingPlan.of_file(stream.read(), str(path))
+
+
 def problems_of_bulk(*, mapping: Any, validate: Any, **options: Any) -> list[str]:
     """Tell everything that is wrong with arguments of :meth:`BrevoHook.create_events`, one sentence each."""
     problems = list(_options(**options).problems())
@@ -268,31 +360,6 @@ def problems_of_bulk(*, mapping: Any, validate: Any, **options: Any) -> list[str
 
 def _options(*, max_in_flight: int | None, **options: Any) -> BulkOptions:
     return BulkOptions(max_in_flight=MAX_IN_FLIGHT if max_in_flight is None else max_in_flight, **options)
-
-
-def _problems_of_source(events: Any) -> list[str]:
-    if isinstance(events, Mapping):
-        return ["events is one dict: give a list of them, or use create_event for one event"]
-    if isinstance(events, str | bytes) or not (isinstance(events, Iterable) or callable(events)):
-        return [f"events is a {type(events).__name__}: give a list, an iterator, or a function that returns one"]
-    return []
-
-
-def _rereadable(events: Any) -> Callable[[], Iterable[Any]]:
-    """Return a function that gives the events from their beginning."""
-    if not isinstance(events, Iterator):
-        return events if callable(events) else lambda: events
-    unread = [events]
-
-    def once() -> Iterable[Any]:
-        if not unread:
-            raise BrevoSourceError(
-                "The events come from an iterator, which can't be read a second time",
-                advice="pass a list, or a function that returns the iterator",
-            )
-        return unread.pop()
-
-    return once
 
 
 class _ProgressLog:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_brevo.exceptions import BrevoError, BrevoUsageError
+from airflow_provider_brevo.links import BrevoReferenceLink
 from airflow_provider_brevo.templating import TypedTemplateFields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from os import PathLike
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+_ASSETS = "brevo://"
 
 
 class BrevoTask(TypedTemplateFields):
@@ -24,7 +32,13 @@ class BrevoTask(TypedTemplateFields):
     template_ext: Sequence[str] = ()
     ui_color = "#c0f0d8"
 
+    operator_extra_links: Collection[BaseOperatorLink] = (BrevoReferenceLink(),)
+
     brevo_conn_id: str
+    properties_schema: Mapping[str, Any] | str | PathLike[str] | None = None
+
+    # Airflow's, of the operator that this is mixed into.
+    outlets: list[Any]
 
     def render_template(self, *args: Any, **kwargs: Any) -> Any:
         """Render a template field, keeping types.
@@ -34,9 +48,23 @@ class BrevoTask(TypedTemplateFields):
         with _no_further_tries():
             return super().render_template(*args, **kwargs)
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> None:
+        if parent is self:
+            template_fields = [field for field in template_fields if not _is_final(field, getattr(self, field))]
         with _no_further_tries():
-            super()._do_render_template_fields(*args, **kwargs)
+            super()._do_render_template_fields(parent, template_fields, *args, **kwargs)
+
+    def _tell_assets(self, context: Any, **counts: int) -> None:
+        """Write what was sent into the events of the assets ``brevo://…`` among the outlets.
+
+        :param context: the task's.
+        :param counts: the event's extra: numbers alone, as everybody may read it.
+        """
+        for outlet in self.outlets or ():
+            if str(getattr(outlet, "uri", "")).startswith(_ASSETS):
+                context["outlet_events"][outlet].extra.update(counts)
 
     @contextmanager
     def _connected(self) -> Iterator[None]:
@@ -62,6 +90,15 @@ def as_boolean(value: Any, name: str) -> bool:
     if text in (False, None, "false", ""):
         return False
     raise BrevoUsageError(f"{name} is neither true nor false", advice="give a boolean, or a template that is one")
+
+
+def _is_final(field: str, value: Any) -> bool:
+    """Tell whether there is nothing to render in a field."""
+    # A schema holds no templates, though its regular expressions may look like some.
+    if field == "properties_schema" and isinstance(value, Mapping):
+        return True
+    # Airflow 3.1 would take any object with a method `resolve` for the result of another task.
+    return isinstance(value, PurePath) and not hasattr(value, "protocol")
 
 
 @contextmanager

@@ -16,11 +16,14 @@ from airflow_provider_brevo.exceptions import (
     BrevoInvalidEventsError,
     BrevoUsageError,
 )
+from airflow_provider_brevo.links import BrevoBatchReferenceLink
 from airflow_provider_brevo.operators._base import BrevoTask, as_boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from os import PathLike
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink
 
     from airflow_provider_brevo.core.bulk_states import Attempt, BulkPaused, BulkResult
     from airflow_provider_brevo.core.checkpoint import CheckpointStore, Progress
@@ -53,12 +56,15 @@ class BulkTask(BrevoTask):
     validate: bool
     validate_only: bool | str
 
+    operator_extra_links: Collection[BaseOperatorLink] = (BrevoBatchReferenceLink(),)
+
     # Airflow's, of the operator that this is mixed into.
     log: Any
     retries: int | None
     defer: Callable[..., NoReturn]
 
-    def execute(self, context: Any) -> dict[str, Any]:
+    # Airflow 2 gives a mark of its own to an execute() that isn't defined in the operator's class itself.
+    def execute(self, context: Any, **_: Any) -> dict[str, Any]:
         """Check and send the events, or go on where an earlier try ended.
 
         :raises AirflowFailException: not all can be sent, and trying again can't help.
@@ -96,6 +102,13 @@ class BulkTask(BrevoTask):
         finally:
             hook.close()
         self._say(result)
+        self._tell_assets(
+            context,
+            events_sent=result.accepted,
+            total=result.total,
+            rejected=result.rejected,
+            uncertain=result.uncertain,
+        )
         return asdict(result)
 
     def _say(self, result: BulkResult) -> None:
@@ -167,6 +180,7 @@ class BulkTask(BrevoTask):
             raise BrevoUsageError.of_problems("The events can't be sent as asked", problems)
         return {
             **arguments,
+            "properties_schema": self.properties_schema,
             "attempt": self._attempt(context),
             "pause_after": self.defer_after if deferrable else None,
             "paused": _progress(paused),

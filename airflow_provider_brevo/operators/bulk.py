@@ -53,6 +53,9 @@ class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
         ``[operators] default_deferrable`` says.
     :param defer_after: seconds of such a wait from which on it is worth it.
     :param validate: check the rules of the Events API before sending. ``False`` lets pass whatever has a JSON form.
+    :param properties_schema: the team's own rules for ``event_properties``, checked whatever ``validate`` says: a JSON
+        Schema as a dict, for the events of every name; or the path or URI of a JSON file of schemas by event name.
+        (a path is templated, a dict is not)
     :param validate_only: check and don't send; a boolean. (templated)
     :param brevo_conn_id: id of the connection. (templated)
     :return: ``{"total", "accepted", "rejected", "skipped", "uncertain", "unidentified", "requests", "seconds",
@@ -64,9 +67,11 @@ class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
         "path",
         "rejected_path",
         "checkpoint_path",
+        "properties_schema",
         "validate_only",
         "brevo_conn_id",
     )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"properties_schema": "json"}
     row_fields: ClassVar[frozenset[str]] = frozenset({"events"})
 
     def __init__(
@@ -86,6 +91,7 @@ class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
         deferrable: bool | None = None,
         defer_after: float = 60,
         validate: bool = True,
+        properties_schema: Mapping[str, Any] | str | PathLike[str] | None = None,
         validate_only: bool | str = False,
         brevo_conn_id: str = "brevo_default",
         **kwargs: Any,
@@ -105,6 +111,7 @@ class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
         self.deferrable = deferrable
         self.defer_after = defer_after
         self.validate = validate
+        self.properties_schema = properties_schema
         self.validate_only = validate_only
         self.brevo_conn_id = brevo_conn_id
 

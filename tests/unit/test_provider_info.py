@@ -36,7 +36,7 @@ def test_airflow_finds_the_provider_and_its_connection_type():
     assert hook.connection_testable
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "triggers"])
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
 def test_all_that_is_declared_can_be_imported(kind):
     """Each module that Airflow is told of exists, and holds something of ours."""
     for declared in get_provider_info()[kind]:
