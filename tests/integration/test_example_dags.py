@@ -48,7 +48,7 @@ def test_every_example_is_tested(dagbag):
     assert set(dagbag.dags) == {
         *("video_played", "order_etl", "mapped_events", "backfill_orders", "orders_loaded"),
         *("orders_bulk", "orders_chunks"),
-        *("notify_failure", "wait_for_event"),
+        *("notify_failure", "wait_for_event", "taskflow_events", "orders_from_sql"),
         *("tracking_plan", "orders_asset", "orders_asset_consumer"),
     }
 
