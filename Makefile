@@ -1,7 +1,8 @@
 # make demo       the main job, end to end, against a local Brevo
 # make test       every test, on Airflow 3.3 and 2.11
 # make matrix     unit, contract and integration tests on Airflow 2.11 to 3.3 and Python 3.11 to 3.13
-# make e2e        the sandbox's page in a real Chromium, and Airflow's UI beside it
+# make e2e        Airflow's UI and the sandbox's page in a real Chromium, and a cluster with Celery, Redis and PostgreSQL
+# make e2e-sabotage breaks a copy of the product on purpose, and shows that a test notices each change
 # make check      lint, types, packaging
 # make dist       wheel and sdist, in .cache/dist
 # make wheel      the built wheel, installed with plain pip in a new environment, sends an event
@@ -39,7 +40,7 @@ PYTEST := -m pytest -q -p no:cacheprovider
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MATRIX_TARGETS := $(MATRIX:%=matrix-%)
-.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e crash live check dist wheel docs bench bench-full pins clean
+.PHONY: help demo demo-live sandbox test matrix $(MATRIX_TARGETS) e2e e2e-sabotage crash live check dist wheel docs bench bench-full pins clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -82,8 +83,11 @@ $(MATRIX_TARGETS): matrix-%: .venv/airflow-%/.ready
 	@echo "== Airflow $*: unit, contract$(if $(findstring py,$*),, and integration) tests"
 	@.venv/airflow-$*/bin/python $(PYTEST) tests/unit tests/contract $(if $(findstring py,$*),,tests/integration)
 
-e2e: $(AIRFLOW)/.ready
+e2e: $(AIRFLOW)/.ready .venv/airflow-$(OLDEST)/.ready
 	@$(AIRFLOW)/bin/python $(PYTEST) tests/e2e
+
+e2e-sabotage: $(AIRFLOW)/.ready
+	@$(AIRFLOW)/bin/python scripts/sabotage.py
 
 crash: $(AIRFLOW)/.ready
 	@PYTHONPATH=$(CURDIR) $(AIRFLOW)/bin/python scripts/crash.py --kills $(or $(KILLS),200) $(if $(SEED),--seed $(SEED))
@@ -97,6 +101,8 @@ check: $(AIRFLOW)/.ready .venv/check/.ready
 	@$(CHECK)/ruff format --check --quiet
 	@echo "== types"
 	@$(CHECK)/mypy --python-executable $(AIRFLOW)/bin/python --cache-dir /dev/null
+	@$(CHECK)/mypy --strict --python-executable $(AIRFLOW)/bin/python --cache-dir /dev/null \
+		tests/unit/decorators/typing_brevo_events.py
 	@echo "== workflows"
 	@$(CHECK)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(CHECK)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml

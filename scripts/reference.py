@@ -32,6 +32,10 @@ NOTE = "<!-- Written by scripts/reference.py: change the source it names, not th
 
 MODULES = (
     "operators.brevo",
+    "decorators.brevo",
+    "transfers.sql_to_brevo",
+    "sensors.brevo",
+    "notifications.brevo",
     "hooks.brevo",
     "core.mapping",
     "core.bulk_states",
@@ -41,6 +45,7 @@ MODULES = (
     "core.config",
     "core.auth",
     "core.validation",
+    "core.tracking_plan",
     "sandbox",
 )
 """What belongs to the public API, beside the errors."""
