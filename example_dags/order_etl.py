@@ -24,11 +24,10 @@ def order_etl():
         }
 
     @task
-    def transform(order):
+    def transform(order_id, lines):  # not the whole order: arguments are shown under Rendered Templates
         """Compute what Brevo is to know."""
-        lines = order["lines"]
         return {
-            "order_id": order["order_id"],
+            "order_id": order_id,
             "total": sum(line["quantity"] * line["price"] for line in lines),
             "item_count": sum(line["quantity"] for line in lines),
             "is_first_order": True,
@@ -37,7 +36,7 @@ def order_etl():
         }
 
     order = extract()
-    facts = transform(order)
+    facts = transform(order["order_id"], order["lines"])
 
     # [start order_completed]
     send = BrevoCreateEventOperator(

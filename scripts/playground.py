@@ -40,7 +40,10 @@ COMPONENTS = (
     ("triggerer", "--skip-serve-logs"),
 )
 # Those without a schedule: nothing is sent before somebody asks for it.
-SWITCHED_ON = ("order_etl", "video_played", "mapped_events", "orders_bulk", "orders_chunks")
+SWITCHED_ON = (
+    *("mapped_events", "notify_failure", "order_etl", "orders_asset", "orders_bulk", "orders_chunks"),
+    *("orders_from_sql", "taskflow_events", "tracking_plan", "video_played", "wait_for_event"),
+)
 START_SECONDS = 180
 STOP_SECONDS = 3  # most end in half a second, the DAG processor does not; nothing of theirs is used again
 LAST_LINES = 20
@@ -64,6 +67,8 @@ class Airflow:
     :param switched_on: Which of them can run.
     :param settings: More of its settings, as environment variables.
     """
+
+    python = sys.executable  # the environment that Airflow is installed in
 
     def __init__(
         self,
@@ -118,7 +123,7 @@ class Airflow:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0, deadline - time.monotonic()))
         # What was stopped may have left children behind.
-        while left := members({process.pid for process in self._processes}):
+        while left := members(self.sessions()):
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -135,7 +140,7 @@ class Airflow:
         """
         self._migrate()
         for component in COMPONENTS:
-            self._run(*component)
+            self.run(*component)
         self._wait_until(self._is_healthy, f"{self.url}/api/v2/monitor/health does not say that all is healthy")
         token = self.call("GET", "/auth/token").json()["access_token"]
         self._api.headers["Authorization"] = f"Bearer {token}"
@@ -159,10 +164,14 @@ class Airflow:
         """
         return self._api.request(method, self.url + path, json=body, timeout=60)
 
-    def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def run(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command of Airflow's, which ends with the rest at the latest.
+
+        :param arguments: The command line after ``airflow``.
+        """
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", *arguments],
+                [self.python, "-m", "airflow", *arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -172,8 +181,12 @@ class Airflow:
         self._processes.append(process)
         return process
 
+    def sessions(self) -> set[int]:
+        """Give the ids of the sessions that its processes belong to."""
+        return {process.pid for process in self._processes}
+
     def _migrate(self) -> None:
-        migration = self._run("db", "migrate")
+        migration = self.run("db", "migrate")
         while migration.poll() is None:
             if self._stopped.wait(0.2):
                 raise StoppedError

@@ -1,8 +1,8 @@
 """The picture of the sandbox's page in the documents; SCREENSHOTS=1 makes it anew."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 
 from airflow_provider_brevo.sandbox import Sandbox
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
 TIMEOUT = 10
 
 
@@ -23,7 +22,7 @@ def send(sandbox: Sandbox, name: str, **fields: Any) -> None:
 
 
 @pytest.mark.skipif(os.environ.get("SCREENSHOTS") != "1", reason="SCREENSHOTS=1 writes docs/images")
-def test_it_can_be_shown(page: Page) -> None:
+def test_it_can_be_shown(page: Page, picture: Callable[[str], None]) -> None:
     """Show the page with events as a shop would send them."""
     now = iter(datetime(2026, 3, 1, 14, 30, 2 * second, tzinfo=UTC) for second in range(30))
     clock = {"now": next(now)}
@@ -67,5 +66,4 @@ def test_it_can_be_shown(page: Page) -> None:
         expect(page.locator("#raw")).to_be_visible()
         page.mouse.move(0, 799)
         page.evaluate("document.activeElement.blur()")
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=IMAGES / "sandbox-page.png")
+        picture("sandbox-page")

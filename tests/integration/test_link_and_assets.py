@@ -57,6 +57,9 @@ def serialized(dag):
     """Return a DAG as scheduler and web server know it."""
     module = importlib.import_module("airflow.serialization.serialized_objects")
     form = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    for part in vars(module).values():
+        if hasattr(part, "_load_operator_extra_links"):
+            part._load_operator_extra_links = True  # as for the web server; what runs DAGs has switched it off
     return form.from_dict(json.loads(json.dumps(form.to_dict(dag))))
 
 
