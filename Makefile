@@ -142,8 +142,9 @@ docs: $(AIRFLOW)/.ready .venv/docs/.ready
 bench: .venv/bench/.ready
 	@.venv/bench/bin/python -m benchmarks
 
-bench-full: .venv/bench/.ready
+bench-full: .venv/bench/.ready $(AIRFLOW)/.ready
 	@.venv/bench/bin/python -m benchmarks --full
+	@$(AIRFLOW)/bin/python -m benchmarks.sql
 
 pins: $(UV)
 	@for version in $(VERSIONS); do \
