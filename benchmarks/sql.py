@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--uri", help="of a PostgreSQL that runs")
     asked = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        uri = asked.uri or stack.enter_context(_server())
+        uri = asked.uri or stack.enter_context(_server())[0]
         sink = stack.enter_context(Sink())
         block = measure(uri, sink.port, asked.rows)
     print(render([block]))
@@ -70,7 +70,7 @@ def measure(uri: str, port: int, rows: int) -> Block:
     return Block(title=title, columns=("an event", "peak"), rows=found)
 
 
-def _server() -> contextlib.AbstractContextManager[str]:
+def _server() -> contextlib.AbstractContextManager[tuple[str, int]]:
     sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
     import postgres  # noqa: PLC0415 # the tests' own
 

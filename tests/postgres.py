@@ -21,7 +21,9 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 @contextmanager
 def server():
-    """Run a server; give the URI of its database."""
+    """Run a server; give the URI of its database, and the id of its process."""
+    if not PROGRAMS:
+        raise RuntimeError("PostgreSQL is needed: apt-get install postgresql")
     # It refuses to run as root. Debian's package has made a user for it.
     owner = {} if os.geteuid() else {"user": "postgres", "group": "postgres", "extra_groups": []}
     password = secrets.token_hex()
@@ -45,7 +47,7 @@ def server():
         process = subprocess.Popen([PROGRAMS[-1] / "postgres", *options], start_new_session=True, **how)
         try:
             _wait_for(port, process)
-            yield f"postgresql://{USER}:{password}@{HOST}:{port}/postgres"
+            yield f"postgresql://{USER}:{password}@{HOST}:{port}/postgres", process.pid
         finally:
             process.send_signal(signal.SIGINT)  # ends the connections too
             process.wait(STARTS_WITHIN)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import playground
+import postgres
 import psutil
-from services import Brevo, postgres, redis
+from services import Brevo, redis
 from waiting import wait_until
 
 from airflow_provider_brevo.core.checkpoint import Progress
@@ -35,7 +36,7 @@ class Cluster:
     :param servers: PostgreSQL, Redis and whatever else belongs to it.
     """
 
-    def __init__(self, airflow: playground.Airflow, servers: Iterable[psutil.Popen]) -> None:
+    def __init__(self, airflow: playground.Airflow, servers: Iterable[psutil.Process]) -> None:
         self.servers = [*servers]
         self.call = airflow.call
         self.log = airflow.log
@@ -141,7 +142,7 @@ def cluster(folder: Path, *, dags: Path, switched_on: Iterable[str], settings: M
     :param settings: more of its settings, as environment variables.
     """
     with ExitStack() as stack:
-        database, uri = stack.enter_context(postgres())
+        uri, database = stack.enter_context(postgres.server())
         broker, broker_url = stack.enter_context(redis())
         airflow = playground.Airflow(
             folder=folder,
@@ -151,12 +152,12 @@ def cluster(folder: Path, *, dags: Path, switched_on: Iterable[str], settings: M
             switched_on=switched_on,
             settings={
                 **SETTINGS,
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{uri}",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri.replace("://", "+psycopg2://"),
                 "AIRFLOW__CELERY__BROKER_URL": broker_url,
-                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{uri}",
+                "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{uri}".replace("://", "+psycopg2://"),
                 **settings,
             },
         )
         stack.enter_context(airflow)
         airflow.start("http://127.0.0.1:9/v3")  # a connection that no DAG uses
-        yield Cluster(airflow, (database, broker))
+        yield Cluster(airflow, (psutil.Process(database), broker))

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # What starts Airflow and other servers.
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[2] / "scripts")]
+sys.path += [str(Path(__file__).parents[up] / folder) for up, folder in ((0, ""), (1, ""), (2, "scripts"))]
 
 from airflow_ui import Playground
 

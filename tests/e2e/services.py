@@ -1,6 +1,5 @@
-"""Servers that a test starts for itself: a PostgreSQL, a Redis and sandboxes, each on a free port of 127.0.0.1."""
+"""Servers that a test starts for itself: a Redis and sandboxes, each on a free port of 127.0.0.1."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -21,8 +20,6 @@ from playground import HOST, free_port
 from waiting import wait_until
 
 STOP_SECONDS = 15
-# Where Debian has them: each version in a folder of its own, none on the path.
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 # A request that a sandbox took.
 TAKEN = 202
 BUSIEST = 5
@@ -42,35 +39,6 @@ def running(command: list[Any], *, stop: signal.Signals = signal.SIGTERM, **how:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-@contextmanager
-def postgres() -> Iterator[tuple[psutil.Popen, str]]:
-    """Run an empty PostgreSQL that keeps nothing; give the process and what follows ``postgresql://`` in its URI."""
-    assert POSTGRES, "PostgreSQL is needed: apt-get install postgresql"
-    # It refuses to run as root. Debian's package has made a user for it.
-    owner: dict[str, Any] = {} if os.geteuid() else {"user": "postgres", "group": "postgres", "extra_groups": []}
-    password, port = secrets.token_hex(), free_port(0)
-    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
-        folder = Path(name)
-        (folder / "password").write_text(password)
-        for path in (folder, folder / "password") if owner else ():
-            shutil.chown(path, "postgres", "postgres")
-        how = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **owner}
-        subprocess.run(
-            [
-                *(POSTGRES[-1] / "initdb", folder / "data", "--username=airflow", f"--pwfile={folder / 'password'}"),
-                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
-            ],
-            check=True,
-            **how,
-        )
-        # Without a socket in the file system, and without waiting for the disk.
-        options = ("-D", folder / "data", "-h", HOST, "-p", port, "-k", "", "-F")
-        with running([POSTGRES[-1] / "postgres", *options], stop=signal.SIGINT, **how) as process:
-            ready = [POSTGRES[-1] / "pg_isready", "--quiet", f"--host={HOST}", f"--port={port}"]
-            wait_until(lambda: subprocess.run(ready, check=False).returncode == 0)
-            yield process, f"airflow:{password}@{HOST}:{port}/postgres"
 
 
 @contextmanager

@@ -30,7 +30,7 @@ KINDS = ["id", "code", "uid", "total", "at", "day"]
 @pytest.fixture(scope="module")
 def uri():
     """Run a server for the tests of this file."""
-    with postgres.server() as uri:
+    with postgres.server() as (uri, _):
         yield uri
 
 
