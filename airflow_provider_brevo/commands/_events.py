@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.batches import Preparation, Rejection
-from airflow_provider_brevo.core.sources import Format, format_of, read_rows
+from airflow_provider_brevo.core.sources import MAX_LINE, Format, format_of, read_rows
 from airflow_provider_brevo.exceptions import BrevoSourceError, Violation
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ class Events:
         """Tell one event, an array, and one event a line apart."""
         try:
             stream = self._unpacked()
-            line = stream.readline(_CHUNK).removeprefix(_BOM).strip()
-            while not line and (more := stream.readline(_CHUNK)):
+            line = stream.readline(MAX_LINE + 1).removeprefix(_BOM).strip()
+            while not line and (more := stream.readline(MAX_LINE + 1)):
                 line = more.strip()
         except (OSError, EOFError, zlib.error):  # told when it is read
             return

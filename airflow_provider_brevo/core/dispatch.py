@@ -88,7 +88,8 @@ class Dispatcher:
         Next door, a request takes less than another thread needs to get the interpreter, so it is made right here. So
         is the first one, which tells how long the way is.
         """
-        here = self._passes_next_door()
+        idle = self.outstanding == self._outcomes.qsize()  # or it would overtake what threads are to send
+        here = idle and self._passes_next_door()
         self.outstanding += 1
         if here:
             self._outcomes.put(self._post(batch))
@@ -150,14 +151,15 @@ class Dispatcher:
     def _post(self, batch: Batch) -> Outcome:
         started = time.monotonic()
         try:
-            return Outcome(batch=batch, answer=self._sender.send_batch(batch.body, count=len(batch.events)))
+            answer = self._sender.send_batch(batch.body, count=len(batch.events))
         except BaseException as error:  # noqa: BLE001 # see above
+            self._shortest = _NEXT_DOOR  # who fails soon may hang next
             return Outcome(batch=batch, error=error)
-        finally:
-            took = time.monotonic() - started
-            with self._lock:
-                self._latency += (took - self._latency) * _SMOOTHING if self._latency else took
-                self._shortest = min(took, self._shortest * _FORGETTING) if self._shortest else took
+        took = time.monotonic() - started
+        with self._lock:
+            self._latency += (took - self._latency) * _SMOOTHING if self._latency else took
+            self._shortest = min(took, self._shortest * _FORGETTING) if self._shortest else took
+        return Outcome(batch=batch, answer=answer)
 
     def _passes_next_door(self) -> bool:
         if self._shortest >= _NEXT_DOOR or self._halted.is_set() or not self._gate.acquire(blocking=False):

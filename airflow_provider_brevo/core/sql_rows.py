@@ -27,6 +27,7 @@ PLACEHOLDERS = ("%s", "?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FAULT_OF_THE_QUERY = "42"
 """Class of SQL states: syntax errors, names that there are not, missing privileges."""
+_FAULT_OF_THE_SYNTAX = "42601"
 _QUOTE_NO_ROWS = ("psycopg", "psycopg2", "sqlite3", "builtins")
 _OF_THE_DRIVER = ("ProgrammingError", "OperationalError", "IndexError", "TypeError")
 """Errors of these modules and names quote no rows where they have no SQL state: the driver itself raises them."""
@@ -92,19 +93,21 @@ def is_column_name(name: object) -> bool:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def cant(what: str, error: BaseException) -> BrevoSourceError:
+def cant(what: str, error: BaseException, *, with_values: bool = False) -> BrevoSourceError:
     """Return the error for one of a database's driver.
 
     Only what speaks of the query itself is quoted: other texts of databases quote the rows.
 
     :param what: what was tried, as ``query be run``.
     :param error: the driver's.
+    :param with_values: whether values were put into the query; then what it says of the syntax may quote one.
     """
     state = str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
     of_the_query = state.startswith(_FAULT_OF_THE_QUERY)
     name, module = type(error).__name__, type(error).__module__.partition(".")[0]
     said = [name, *([state] if state else [])]
-    if of_the_query or (not state and name in _OF_THE_DRIVER and module in _QUOTE_NO_ROWS):
+    of_the_driver = not state and name in _OF_THE_DRIVER and module in _QUOTE_NO_ROWS
+    if (of_the_query or of_the_driver) and not (with_values and state == _FAULT_OF_THE_SYNTAX):
         said.append(next(iter(str(error).splitlines()), ""))
     advice = "check the query" if of_the_query else "check the query and the database, and run the task again"
     failure = BrevoSourceError(f"The {what} ({': '.join(said)})", advice=advice)
@@ -128,7 +131,8 @@ def _fetched(cursor: Any, sql: str, parameters: Parameters | None, *, first: boo
             cursor.execute(*((sql, parameters) if parameters else (sql,)))
         rows: Sequence[Any] = cursor.fetchmany(FETCHED)
     except Exception as error:  # noqa: BLE001 # each driver has errors of its own
-        failure = cant(f"query can't be {'run' if first else 'read to its end'}", error)
+        what = f"query can't be {'run' if first else 'read to its end'}"
+        failure = cant(what, error, with_values=bool(parameters))
     else:
         return rows
     raise failure  # outside of the except block, since errors of databases may quote rows

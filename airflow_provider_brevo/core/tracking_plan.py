@@ -203,7 +203,7 @@ def _explain(error: jsonschema_rs.ValidationError, properties: Any, names: list[
         wanted = " or ".join(kind.value)
         problem = f"must be of the type {wanted} by the tracking plan, not {type_name(error.instance)}"
         yield Violation(pointer=place, rule="type", problem=problem, advice="correct the value, or the plan")
-    elif hasattr(kind, "unexpected"):
+    elif hasattr(kind, "unexpected") and isinstance(error.instance, dict):
         inside = list(value_at(properties, error.instance_path))  # in the order of the event
         for key in kind.unexpected:
             yield Violation(
@@ -216,7 +216,8 @@ def _explain(error: jsonschema_rs.ValidationError, properties: Any, names: list[
         advice = "remove it, or change the plan"
         yield Violation(pointer=place, rule="unknown-field", problem="is ruled out by the tracking plan", advice=advice)
     else:
-        problem = f"breaks the rule '{kind.name}{_limit(kind.value)}' of the tracking plan"
+        limit = "" if hasattr(kind, "unexpected") else _limit(kind.value)  # else it would hold the items
+        problem = f"breaks the rule '{kind.name}{limit}' of the tracking plan"
         yield Violation(pointer=place, rule="plan", problem=problem, advice="correct the value, or the plan")
 
 

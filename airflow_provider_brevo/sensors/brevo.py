@@ -47,7 +47,7 @@ class BrevoEventSensor(BrevoTask, BaseSensorOperator):
         (templated)
     :param since: earliest date of the event: a datetime, or text by RFC 3339. By default Brevo looks at the last six
         months, so that an event of an earlier run is enough. (templated)
-    :param min_count: how many events are enough. (templated)
+    :param min_count: how many events are enough: 1 to 10,000. (templated)
     :param brevo_conn_id: id of the connection. (templated)
     :param deferrable: let a triggerer wait; ``[operators] default_deferrable`` by default.
     :param poke_interval: seconds from one request to the next, or a timedelta; 300 by default: 12 requests an hour.
@@ -165,7 +165,7 @@ class BrevoEventSensor(BrevoTask, BaseSensorOperator):
 
         :raises BrevoUsageError: it can't be looked for; the error lists all that is wrong.
         """
-        from airflow_provider_brevo.core.events import EventFilter  # noqa: PLC0415 # not needed to parse a DAG
+        from airflow_provider_brevo.core.events import MAX_PAGE_SIZE, EventFilter  # noqa: PLC0415 # not needed to parse a DAG
 
         conditions = {name: unmask(getattr(self, name)) for name in _CONDITIONS}
         problems = [
@@ -173,8 +173,8 @@ class BrevoEventSensor(BrevoTask, BaseSensorOperator):
             for name in self._given
             if conditions[name] is None
         ]
-        if type(self.min_count) is not int or self.min_count < 1:
-            problems.append("min_count is no number of events: give 1 or more")
+        if type(self.min_count) is not int or not 1 <= self.min_count <= MAX_PAGE_SIZE:
+            problems.append(f"min_count is no number of events that one look can show: give 1 to {MAX_PAGE_SIZE:,}")
         if not isinstance(self.brevo_conn_id, str) or not self.brevo_conn_id:
             problems.append("brevo_conn_id is no id of a connection: give it as text")
         if problems:

@@ -196,28 +196,24 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
 
         :raises BrevoUsageError: there is no such connection, or it isn't one of a database.
         """
-        from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415 # not needed to parse a DAG
-
         name = f"the connection {self.sql_conn_id!r}"
         if not isinstance(self.sql_conn_id, str) or not self.sql_conn_id:
             raise BrevoUsageError("sql_conn_id is no id of a connection", advice="give it as text")
         try:
-            connection: Any = BaseHook.get_connection(self.sql_conn_id)
+            kind, hook, failure = _hook_of(self.sql_conn_id)
         except AirflowNotFoundException as error:
             raise BrevoUsageError(
                 f"sql_conn_id names {name}, which there is not", advice="add one to the database, with this id"
             ) from error
-        try:
-            hook = connection.get_hook()
-        except Exception as error:
+        if failure:
             raise BrevoUsageError(
-                f"{name} is of the type {connection.conn_type!r}, for which there is no hook ({type(error).__name__})",
+                f"{name} is of the type {kind!r}, for which there is no hook ({failure})",
                 advice="correct the connection's type, or install the provider that brings it",
-            ) from error
+            )
         # By its name, since common-sql is there exactly if a hook is made of it.
         if not any(base.__name__ == "DbApiHook" for base in type(hook).__mro__):
             raise BrevoUsageError(
-                f"{name} is of the type {connection.conn_type!r}, whose {type(hook).__name__} is no DbApiHook",
+                f"{name} is of the type {kind!r}, whose {type(hook).__name__} is no DbApiHook",
                 advice="name a connection to a SQL database",
             )
         return hook
@@ -244,3 +240,16 @@ def _check_key(key: Any, placeholder: Any) -> None:
             "resume_key does not work with this database, whose hook marks parameters in a way of its own",
             advice=f"leave it out, or set the connection's extra 'placeholder' to one of {', '.join(PLACEHOLDERS)}",
         )
+
+
+def _hook_of(conn_id: str) -> tuple[str, Any, str]:
+    """Return a connection's type, its hook, and the name of the error if there is none."""
+    # A frame of its own: Airflow's connection shows its password in `repr`, and must not be a local variable where an
+    # error may be raised.
+    from airflow.providers.common.compat.sdk import BaseHook  # noqa: PLC0415 # not needed to parse a DAG
+
+    connection: Any = BaseHook.get_connection(conn_id)
+    try:
+        return str(connection.conn_type), connection.get_hook(), ""
+    except Exception as error:  # noqa: BLE001 # told by whoever asked
+        return str(connection.conn_type), None, type(error).__name__

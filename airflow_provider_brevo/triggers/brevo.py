@@ -50,15 +50,14 @@ def look_for_events(hook: BrevoHook, filters: Mapping[str, Any], min_count: int)
 
     :param hook: of the connection.
     :param filters: arguments of :meth:`~airflow_provider_brevo.hooks.brevo.BrevoHook.get_events`.
-    :param min_count: how many are enough.
+    :param min_count: how many are enough, at most 10,000.
     :return: count and dates, without personal data; ``None`` where there are fewer.
     :raises BrevoError: Brevo could not be asked.
     """
-    from airflow_provider_brevo.core.events import MAX_PAGE_SIZE, count_and_dates  # noqa: PLC0415 # loads the core
+    from airflow_provider_brevo.core.events import count_and_dates  # noqa: PLC0415 # loads the core
 
     limit = max(min_count, _COUNTED)
-    page_size = min(limit, MAX_PAGE_SIZE)
-    found = count_and_dates(hook.get_events(**filters, limit=limit, page_size=page_size, max_retries=0, max_wait=0))
+    found = count_and_dates(hook.get_events(**filters, limit=limit, page_size=limit, max_retries=0, max_wait=0))
     return found if found["count"] >= min_count else None
 
 

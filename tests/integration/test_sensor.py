@@ -152,6 +152,7 @@ def test_a_refusal_is_skipped_with_soft_fail(new_dag, run, sandbox):
         ({"contact_id": "{{ 'jane.private@example.com' }}"}, ["contact_id must be a whole number"]),
         ({"contact_id": "{{ none }}"}, ["contact_id is None once rendered, and any would do"]),
         ({"since": "{{ none }}", "min_count": 0}, ["since is None once rendered", "min_count is no number"]),
+        ({"min_count": 10_001}, ["min_count is no number of events that one look can show: give 1 to 10,000"]),
         ({"since": "{{ ds }}"}, ["since must be a timestamp by RFC 3339"]),
         ({"contact_id": "{{ [] }}"}, ["contact_id is an empty list"]),
         ({"object_type": "{{ missing }}"}, ["/object_type names 'missing', which is not defined"]),

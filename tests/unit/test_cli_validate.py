@@ -241,3 +241,11 @@ def test_a_terminal_gets_a_bar_and_the_findings(tmp_path):
     assert finding.encode() in output
     assert b"Checking" in output
     assert output.rstrip().endswith(b"1 of 2001 events is invalid.")
+
+
+def test_standard_input_may_begin_with_a_long_line(pipe, capsys):
+    """One event a line is told by the whole of the first line."""
+    short = {"event_name": "order", "identifiers": {"ext_id": "1"}}
+    long = short | {"event_properties": {"text": "я" * 12_000}}
+    pipe(b"\n".join(json.dumps(event).encode() for event in (long, short)))
+    assert main(["validate", "-"]) == 0, capsys.readouterr().err

@@ -188,3 +188,25 @@ def test_closing_waits_for_requests_under_way():
     outcomes = take(dispatcher, 4)
     assert [outcome.wait for outcome in outcomes] == [None, None, 0.0, 0.0]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("brevo-batches")]
+
+
+def test_nothing_overtakes_what_threads_are_to_send(start):
+    """Next door too: one request at a time keeps the order, whoever makes it."""
+    sender = ScriptedSender(waits=[0.0] + [0.02, 0.0] * 20, latency=0.001)
+    dispatcher = start(sender, max_in_flight=1)
+    for number in range(20):
+        dispatcher.put(batch(number))
+        time.sleep(0.002)
+    take(dispatcher, 20)
+    assert sender.sent == [[number] for number in range(20)]
+    assert sender.most_in_flight == 1
+
+
+def test_who_fails_at_once_is_not_next_door(start):
+    """It may hang at the next request, and whoever hands batches over must go on."""
+    dispatcher = start(ScriptedSender(broken(), lambda *_: time.sleep(0.1)))
+    dispatcher.put(batch(0))
+    started = time.monotonic()
+    dispatcher.put(batch(1))
+    assert time.monotonic() - started < 0.1
+    take(dispatcher, 2)

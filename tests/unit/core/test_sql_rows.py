@@ -222,3 +222,17 @@ def test_marks_of_other_drivers():
 def test_names_that_need_no_quotes(name, is_one):
     """Everything else could change the query."""
     assert is_column_name(name) is is_one
+
+
+def test_what_is_said_of_the_syntax_is_not_shown_where_values_were_put_in():
+    """Drivers that put them into the text themselves let the database quote one."""
+
+    def execute(*_):
+        raise DriverError("syntax error at or near \"'jane@example.com'\"", pgcode="42601")
+
+    connection = SimpleNamespace(cursor=lambda: SimpleNamespace(execute=execute, close=lambda: None))
+    with pytest.raises(BrevoSourceError) as caught:
+        list(read_query(connection, "SELECT %s", ["jane@example.com"]))
+    assert "(DriverError: 42601)" in str(caught.value)
+    with pytest.raises(BrevoSourceError, match="syntax error at or near"):
+        list(read_query(connection, "SELECT 1 +"))

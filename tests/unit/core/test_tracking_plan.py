@@ -282,3 +282,11 @@ def test_a_plan_is_compiled_once_a_process():
     assert TrackingPlan.of_schema(ORDER) is TrackingPlan.of_schema(json.loads(json.dumps(ORDER)))
     assert by_name(a={}) is by_name(a={})
     assert by_name(a={}) is not by_name(b={})
+
+
+def test_items_that_are_ruled_out_are_told_without_them():
+    """Some rules name what they rule out by its JSON, which is a value."""
+    plan = {"properties": {"x": {"prefixItems": [{"type": "integer"}], "unevaluatedItems": False}}}
+    (found,) = told(event(x=[1, "jane@example.com"]), TrackingPlan.of_schema(plan))
+    assert found[:2] == ("/event_properties/x", "plan")
+    assert "jane" not in str(found)
