@@ -68,6 +68,13 @@ def test_a_short_way_takes_few_threads(start):
     assert sender.most_in_flight <= 4
 
 
+@pytest.fixture
+def _next_door(monkeypatch):
+    """Take a way for short, however busy the machine is."""
+    monkeypatch.setattr(dispatch, "_NEXT_DOOR", 0.5)
+
+
+@pytest.mark.usefixtures("_next_door")
 def test_next_door_requests_are_made_by_who_hands_them_over(start):
     """Threads would only wait for each other; the outcomes come out as ever."""
     sender = ScriptedSender()
@@ -90,9 +97,10 @@ def test_the_first_request_tells_that_the_way_is_long(start):
     take(dispatcher, 5)
 
 
+@pytest.mark.usefixtures("_next_door")
 def test_one_slow_request_next_door_changes_nothing(start):
     """What counts is the shortest of the last requests."""
-    sender = ScriptedSender(*[None] * 5, lambda *_: time.sleep(0.02))
+    sender = ScriptedSender(*[None] * 5, lambda *_: time.sleep(0.6))
     dispatcher = start(sender)
     for number in range(10):
         dispatcher.put(batch(number))
@@ -190,6 +198,7 @@ def test_closing_waits_for_requests_under_way():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("brevo-batches")]
 
 
+@pytest.mark.usefixtures("_next_door")
 def test_nothing_overtakes_what_threads_are_to_send(start):
     """Next door too: one request at a time keeps the order, whoever makes it."""
     sender = ScriptedSender(waits=[0.0] + [0.02, 0.0] * 20, latency=0.001)
