@@ -75,8 +75,11 @@ class Cluster:
     def processes(self) -> list[psutil.Process]:
         """Return every process of it, and those that they started."""
         first = self._airflow.sessions() | {server.pid for server in self.servers}
-        children = (child for pid in first if psutil.pid_exists(pid) for child in psutil.Process(pid).children(True))
-        return [*{*playground.members(first), *children}]
+        found = set(playground.members(first))
+        for pid in first:
+            with suppress(psutil.NoSuchProcess):
+                found |= set(psutil.Process(pid).children(recursive=True))
+        return [*found]
 
     def connect(self, connection: str, brevo: Brevo) -> None:
         """Make a connection to a sandbox."""

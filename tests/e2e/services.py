@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,20 @@ def running(command: list[Any], *, stop: signal.Signals = signal.SIGTERM, **how:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def sockets(processes: Iterable[psutil.Process]) -> list[Any]:
+    """Return the sockets of processes, as far as they have an address. A process may end while they are read."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found += [socket for socket in process.net_connections("inet") if socket.laddr]
+    return found
+
+
+def listening(processes: Iterable[psutil.Process]) -> set[Any]:
+    """Return the addresses at which processes take connections."""
+    return {socket.laddr for socket in sockets(processes) if socket.status == psutil.CONN_LISTEN}
 
 
 @contextmanager

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
-import psutil
 import pytest
 from airflow_2_11 import FORM, NOT_FOUND, Airflow2, Page
 from playground import members
+from services import listening, sockets
 
 from airflow_provider_brevo import connection_form
 from airflow_provider_brevo.sandbox import Sandbox
@@ -252,8 +252,8 @@ def test_a_dag_runs_by_the_connection(airflow: Airflow2, sandbox: Sandbox, prove
 def test_only_this_machine_reaches_it(airflow: Airflow2, proved: Callable[[str], None]) -> None:
     """Every socket of every process is on loopback."""
     processes = members(airflow.sessions())
-    sockets = [socket for process in processes for socket in process.net_connections("inet") if socket.laddr]
-    assert all(ip_address(socket.laddr.ip).is_loopback for socket in sockets), sockets
-    ports = {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    found = sockets(processes)
+    assert all(ip_address(socket.laddr.ip).is_loopback for socket in found), found
+    ports = {address.port for address in listening(processes)}
     assert ports == {int(airflow.url.rpartition(":")[2])}
     proved(f"Airflow 2.11: {len(processes)} processes listened on {len(ports)} port, of 127.0.0.1")

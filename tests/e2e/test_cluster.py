@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from cluster import ENDED, Cluster, Run, cluster
-from services import Brevo, brevo
+from services import Brevo, brevo, listening, sockets
 from waiting import wait_until
 
 SEED = int(os.environ.get("SEED") or random.randrange(10**6))
@@ -192,13 +192,9 @@ def test_a_long_wait_frees_the_slot(airflow: Cluster, start: Callable[..., Any],
 def test_only_this_machine_reaches_it(airflow: Cluster, proved: Callable[[str], None]) -> None:
     """Every socket of every process is on loopback."""
     airflow.use("one", "two")
-    sockets = [
-        (process.name(), socket.laddr, socket.status)
-        for process in airflow.processes()
-        for socket in process.net_connections("inet")
-        if socket.laddr
-    ]
-    assert all(ip_address(address.ip).is_loopback for _, address, _ in sockets), sockets
-    ports = {address.port for _, address, status in sockets if status == "LISTEN"}
+    processes = airflow.processes()
+    found = sockets(processes)
+    assert all(ip_address(socket.laddr.ip).is_loopback for socket in found), found
+    ports = {address.port for address in listening(processes)}
     assert len(ports) == 3, ports  # PostgreSQL, Redis, Airflow's API
-    proved(f"cluster: {len(airflow.processes())} processes listened on {len(ports)} ports, all of 127.0.0.1")
+    proved(f"cluster: {len(processes)} processes listened on {len(ports)} ports, all of 127.0.0.1")

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 
-import psutil
 from airflow_ui import RUN_SECONDS, SCRIPT, STOP_SECONDS, TIMEOUT, Playground, is_alive
 from playground import SWITCHED_ON
 from playwright.sync_api import Page, expect
+from services import listening
 
 
 def test_nothing_is_sent_before_somebody_asks_for_it(playground: Playground) -> None:
@@ -32,10 +32,9 @@ def test_a_triggered_example_appears_on_the_sandboxs_page(
     """While the DAG that the script names runs, its event comes into the open page, with its types."""
     page.goto(playground.origin)
     expect(page.get_by_role("status").first).to_have_text("Live")
-    if page.locator("#list li").count():  # of tests before this one
-        page.get_by_role("button", name="Clear").click()
-        page.get_by_role("button", name="Delete everything").click()
-    expect(page.locator("#list li")).to_have_count(0)
+    page.get_by_role("button", name="Clear").click()  # what arrived by tests before this one
+    page.get_by_role("button", name="Delete everything").click()
+    expect(page.get_by_role("heading", name="Nothing arrived yet")).to_be_visible()
     page.evaluate("window.unloaded = false")
     run = playground.run("order_etl")
     expect(page.locator("#list .name")).to_have_text(["order_completed"], timeout=RUN_SECONDS * 1000)
@@ -62,14 +61,9 @@ def test_a_triggered_example_appears_on_the_sandboxs_page(
 
 def test_only_this_machine_reaches_it(playground: Playground) -> None:
     """It listens with two sockets, Airflow's and the sandbox's, both on loopback."""
-    listening = {
-        socket.laddr
-        for process in playground.family()
-        for socket in process.net_connections("inet")
-        if socket.status == psutil.CONN_LISTEN
-    }
-    assert len(listening) == 2
-    assert all(ip_address(address.ip).is_loopback for address in listening), listening
+    addresses = listening(playground.family())
+    assert len(addresses) == 2
+    assert all(ip_address(address.ip).is_loopback for address in addresses), addresses
 
 
 def test_a_second_start_leaves_the_first_alone(playground: Playground) -> None:
