@@ -33,6 +33,18 @@ KEY_LOOK = re.compile(r"(?i)x(?:keysib|smtpsib)-")
 """How keys of Brevo begin, wherever somebody may have pasted one."""
 
 
+def shown_id(conn_id: object) -> str:
+    """Return the id of a connection for a message; a key that was given in its place is not shown.
+
+    :param conn_id: what was given as the id.
+    """
+    return (
+        "'***' (that looks like a key: name the connection by its id)"
+        if KEY_LOOK.search(str(conn_id))
+        else repr(conn_id)
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address can only mean this machine.
 

@@ -37,6 +37,9 @@ _TYPES: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
 }
 """By type: its name in the checkpoint, what makes JSON of it, what reads that."""
 
+_ORDERED = (int, date)
+"""Types that every database puts in the same order: that of text is a matter of the collation."""
+
 _READERS = {name: read for name, _, read in _TYPES.values()}
 
 
@@ -193,6 +196,8 @@ class KeyedRows:
             advice = "choose a column of whole numbers, text, decimals, dates, times or UUIDs, all of one type"
         elif key == self.key:
             problem, advice = "is that of the row before", "choose a column whose values are unique"
+        elif kind in _ORDERED and self.key is not None and key < self.key:
+            problem, advice = "comes before that of the row before", "choose a column that the query can be ordered by"
         elif json_bytes([key]) > MAX_KEY + 2:
             problem, advice = f"is longer than {MAX_KEY} bytes", "choose a column with shorter values"
         else:

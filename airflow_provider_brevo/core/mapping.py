@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
-from airflow_provider_brevo.core.payload import MAX_DEPTH, Converted, _unwrap, convert_event, pointer
+from airflow_provider_brevo.core.payload import EVENT_FIELDS, MAX_DEPTH, Converted, _unwrap, convert_event, pointer
 from airflow_provider_brevo.core.strict_json import load_json
 from airflow_provider_brevo.exceptions import BrevoUsageError, Violation
 
@@ -97,7 +97,7 @@ class EventMapping:
     nulls: Nulls = "keep"
 
     def __post_init__(self) -> None:
-        for name in _EVENT_FIELDS:
+        for name in EVENT_FIELDS:
             object.__setattr__(self, name, _rebuild(getattr(self, name), lambda leaf: leaf))
         if problems := list(_problems(self)):
             raise BrevoUsageError(f"The mapping can't be used: {'; '.join(problems)}")
@@ -136,7 +136,7 @@ class EventMapping:
 
     @property
     def _event(self) -> dict[str, Any]:
-        return {name: value for name in _EVENT_FIELDS if (value := getattr(self, name)) is not None}
+        return {name: value for name in EVENT_FIELDS if (value := getattr(self, name)) is not None}
 
     @functools.cached_property
     def _build(self) -> _Step:
@@ -144,7 +144,6 @@ class EventMapping:
         return _step(self._event, "", settle, drop=self.nulls == "drop")
 
 
-_EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
 _NO_ROW = Violation(
     pointer="", rule="type", problem="is made of a row that is no dict", advice="pass dicts of column and value"
 )

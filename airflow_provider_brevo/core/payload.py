@@ -16,6 +16,9 @@ from typing import Any, Final
 
 from airflow_provider_brevo.exceptions import Violation
 
+EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
+"""Fields of an event, as Brevo's reference lists them."""
+
 MAX_DEPTH = 32
 """Levels of objects and lists inside one field. Brevo names no limit; ours also ends values that contain themselves."""
 

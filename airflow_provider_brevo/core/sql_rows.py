@@ -24,6 +24,8 @@ FETCHED = 1000
 PLACEHOLDERS = ("%s", "?")
 """How a database's driver marks the place of a parameter, of those that bounds of keys can be given to."""
 
+# Semicolons, and comments after them. None of a text: a quote would follow.
+_END = re.compile(r";[;\s]*(?:--[^\n'\"`$\]*]*(?:\n\s*|\Z))*\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FAULT_OF_THE_QUERY = "42"
 """Class of SQL states: syntax errors, names that there are not, missing privileges."""
@@ -71,18 +73,19 @@ def query_of_span(
     """
     both = (("brevo_low", ">" if span.above else ">=", span.low), ("brevo_high", "<=", span.high))
     limits = [limit for limit in both if limit[2] is not None]
-    sql = sql.strip().rstrip(";")
+    sql = _END.sub("", sql.strip())
+    key = f"brevo_rows.{column}"  # alone, `user` would be the user of the database
     if limits and not parameters and placeholder == "%s":
         sql = sql.replace("%", "%%")  # which a driver takes for what it is only as long as there are no parameters
     if isinstance(parameters, Mapping):
-        tests = [f"{column} {test} {f'%({name})s' if placeholder == '%s' else f':{name}'}" for name, test, _ in limits]
-        parameters = {**parameters, **{name: key for name, _, key in limits}}
+        tests = [f"{key} {test} {f'%({name})s' if placeholder == '%s' else f':{name}'}" for name, test, _ in limits]
+        parameters = {**parameters, **{name: bound for name, _, bound in limits}}
     else:
-        tests = [f"{column} {test} {placeholder}" for _, test, _ in limits]
-        parameters = [*(parameters or ()), *(key for *_, key in limits)]
+        tests = [f"{key} {test} {placeholder}" for _, test, _ in limits]
+        parameters = [*(parameters or ()), *(bound for *_, bound in limits)]
     where = f" WHERE {' AND '.join(tests)}" if tests else ""
     # On lines of their own, since the query may end in a comment.
-    return f"SELECT * FROM (\n{sql}\n) brevo_rows{where} ORDER BY {column}", parameters or None  # noqa: S608 # is checked
+    return f"SELECT * FROM (\n{sql}\n) brevo_rows{where} ORDER BY {key}", parameters or None  # noqa: S608 # is checked
 
 
 def is_column_name(name: object) -> bool:

@@ -16,6 +16,7 @@ from airflow_provider_brevo.core.bulk_states import MAX_EVENTS, MAX_IN_FLIGHT, A
 from airflow_provider_brevo.core.client import DEFAULT_MAX_WAIT, BrevoClient
 from airflow_provider_brevo.core.config import ConnectionFields, read_settings
 from airflow_provider_brevo.core.events import DEFAULT_PAGE_SIZE, EventFilter
+from airflow_provider_brevo.core.hosts import shown_id
 from airflow_provider_brevo.core.mapping import EventMapping
 from airflow_provider_brevo.core.tracking_plan import TrackingPlan
 from airflow_provider_brevo.core.validation import prepare_event
@@ -316,7 +317,10 @@ class BrevoHook(BaseHook):
             client = self.get_conn()
             account = client.get_account(max_retries=0, max_wait=0)
         except AirflowNotFoundException:
-            return False, f"There is no connection with the id {self.brevo_conn_id}."
+            return (
+                False,
+                f"There is no connection {shown_id(self.brevo_conn_id)}; add one of the type Brevo with this id.",
+            )
         except BrevoRestrictedKeyError:
             return True, (
                 "The key is valid but restricted: it may not read the account, and whether it may send events shows"

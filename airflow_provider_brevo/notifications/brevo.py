@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseNotifier
 
 from airflow_provider_brevo import _compat
+from airflow_provider_brevo.core.hosts import shown_id
+from airflow_provider_brevo.core.payload import EVENT_FIELDS
 from airflow_provider_brevo.exceptions import BrevoError
+from airflow_provider_brevo.operators._base import is_final
 from airflow_provider_brevo.templating import TypedTemplateFields
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from datetime import datetime
     from os import PathLike
 
     from jinja2 import Environment
 
-_EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
 
 # Airflow's dag processor, which runs the callbacks of DAG runs, is given 50 seconds for a file and what comes of it.
 _TIMEOUT = 10.0
@@ -54,7 +55,7 @@ class BrevoNotifier(TypedTemplateFields, BaseNotifier):
     :param kwargs: what Airflow itself gives.
     """
 
-    template_fields: Sequence[str] = (*_EVENT_FIELDS, "brevo_conn_id", "properties_schema")
+    template_fields: Sequence[str] = (*EVENT_FIELDS, "brevo_conn_id", "properties_schema")
 
     def __init__(
         self,
@@ -104,9 +105,7 @@ class BrevoNotifier(TypedTemplateFields, BaseNotifier):
         if jinja_env is None and hasattr(context.get("dag"), "get_template_env"):
             # Sandboxed, and with the DAG's own macros and filters.
             jinja_env = context["dag"].get_template_env(force_sandboxed=True)
-        fields = list(self.template_fields)
-        if isinstance(self.properties_schema, Mapping):
-            fields.remove("properties_schema")  # none of templates, though its regular expressions may look like some
+        fields = [field for field in self.template_fields if not is_final(field, getattr(self, field))]
         self._do_render_template_fields(self, fields, context, jinja_env or self.get_template_env(), set())
 
     def notify(self, context: Any) -> None:  # noqa: ARG002 # all it says is in the fields by now
@@ -130,7 +129,7 @@ class BrevoNotifier(TypedTemplateFields, BaseNotifier):
 
         hook = BrevoHook(self.brevo_conn_id)
         event = hook.prepare_event(
-            {name: getattr(self, name) for name in _EVENT_FIELDS},
+            {name: getattr(self, name) for name in EVENT_FIELDS},
             validate=self.validate,
             properties_schema=self.properties_schema,
         )
@@ -152,7 +151,7 @@ class BrevoNotifier(TypedTemplateFields, BaseNotifier):
         try:
             yield
         except AirflowNotFoundException:
-            self._say(f"There is no connection {self.brevo_conn_id!r}; add one of the type Brevo with this id.")
+            self._say(f"There is no connection {shown_id(self.brevo_conn_id)}; add one of the type Brevo with this id.")
         except BrevoError as error:
             self._say(" ".join(str(error).split()))
         except Exception as error:  # noqa: BLE001 # whatever it is, and whatever it quotes, the DAG goes on

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
+from airflow_provider_brevo.core.hosts import shown_id
 from airflow_provider_brevo.exceptions import BrevoError, BrevoUsageError
 from airflow_provider_brevo.links import BrevoReferenceLink
 from airflow_provider_brevo.templating import TypedTemplateFields
@@ -52,7 +53,7 @@ class BrevoTask(TypedTemplateFields):
         self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
     ) -> None:
         if parent is self:
-            template_fields = [field for field in template_fields if not _is_final(field, getattr(self, field))]
+            template_fields = [field for field in template_fields if not is_final(field, getattr(self, field))]
         with _no_further_tries():
             super()._do_render_template_fields(parent, template_fields, *args, **kwargs)
 
@@ -71,10 +72,10 @@ class BrevoTask(TypedTemplateFields):
         """Say which connection there isn't, and that trying again doesn't make it."""
         try:
             yield
-        except AirflowNotFoundException as error:
+        except AirflowNotFoundException:
             raise AirflowFailException(
-                f"There is no connection {self.brevo_conn_id!r}; add one of the type Brevo with this id."
-            ) from error
+                f"There is no connection {shown_id(self.brevo_conn_id)}; add one of the type Brevo with this id."
+            ) from None  # Airflow's says no more, and quotes the id, which may be a key
 
 
 def as_boolean(value: Any, name: str) -> bool:
@@ -92,8 +93,12 @@ def as_boolean(value: Any, name: str) -> bool:
     raise BrevoUsageError(f"{name} is neither true nor false", advice="give a boolean, or a template that is one")
 
 
-def _is_final(field: str, value: Any) -> bool:
-    """Tell whether there is nothing to render in a field."""
+def is_final(field: str, value: Any) -> bool:
+    """Tell whether there is nothing to render in a template field.
+
+    :param field: its name.
+    :param value: what it holds.
+    """
     # A schema holds no templates, though its regular expressions may look like some.
     if field == "properties_schema" and isinstance(value, Mapping):
         return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_brevo import _compat
+from airflow_provider_brevo.core.payload import EVENT_FIELDS
 from airflow_provider_brevo.exceptions import BrevoDeliveryError, BrevoError, BrevoRequestError, BrevoUsageError
 from airflow_provider_brevo.operators._base import BrevoTask, as_boolean
 from airflow_provider_brevo.operators.bulk import BrevoBulkCreateEventsOperator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BrevoBulkCreateEventsOperator", "BrevoCreateEventOperator"]
 
-_EVENT_FIELDS = ("event_name", "identifiers", "event_properties", "contact_properties", "event_date", "object")
 _DELIVERIES = ("at_least_once", "at_most_once")
 
 
@@ -62,7 +62,7 @@ class BrevoCreateEventOperator(BrevoTask, BaseOperator):
     :return: ``{"event_name": …, "events_sent": 0 or 1}``, without personal data.
     """
 
-    template_fields: Sequence[str] = (*_EVENT_FIELDS, "brevo_conn_id", "validate_only", "properties_schema")
+    template_fields: Sequence[str] = (*EVENT_FIELDS, "brevo_conn_id", "validate_only", "properties_schema")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "identifiers": "json",
         "event_properties": "json",
@@ -143,7 +143,7 @@ class BrevoCreateEventOperator(BrevoTask, BaseOperator):
         return {"event_name": name, "events_sent": int(sends)}
 
     def _event(self) -> dict[str, Any]:
-        return {name: unmask(getattr(self, name)) for name in _EVENT_FIELDS}
+        return {name: unmask(getattr(self, name)) for name in EVENT_FIELDS}
 
     def _send(self, hook: BrevoHook, event: Mapping[str, Any], context: Any) -> None:
         record = self._once_record(context)

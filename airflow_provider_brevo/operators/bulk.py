@@ -127,7 +127,7 @@ class BrevoBulkCreateEventsOperator(BulkTask, BaseOperator):
                 + ("" if both else "; a template or a task that gives None counts as nothing"),
             )
         if path is not None:
-            return files.reader(files.locate(path, "path"), self.mapping.columns if self.mapping else ())
+            return files.reader(files.locate(path, "path"), getattr(self.mapping, "columns", ()))
         if not isinstance(events, Sequence) or isinstance(events, str | bytes):
             raise BrevoUsageError(
                 f"events is a {type(events).__name__} and no list",

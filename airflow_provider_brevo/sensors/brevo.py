@@ -146,7 +146,7 @@ class BrevoEventSensor(BrevoTask, BaseSensorOperator):
 
     @property
     def _defers(self) -> bool:
-        return _compat.default_deferrable() if self.deferrable is None else bool(self.deferrable)
+        return _compat.default_deferrable() if self.deferrable is None else self.deferrable
 
     def _defer(self, arguments: Mapping[str, Any]) -> None:
         from airflow_provider_brevo.triggers.brevo import BrevoEventTrigger  # noqa: PLC0415 # not needed to parse a DAG
@@ -177,6 +177,8 @@ class BrevoEventSensor(BrevoTask, BaseSensorOperator):
             problems.append(f"min_count is no number of events that one look can show: give 1 to {MAX_PAGE_SIZE:,}")
         if not isinstance(self.brevo_conn_id, str) or not self.brevo_conn_id:
             problems.append("brevo_conn_id is no id of a connection: give it as text")
+        if not isinstance(self._defers, bool):
+            problems.append("deferrable is neither true nor false: give a boolean, or None")
         if problems:
             raise BrevoUsageError.of_problems("The events can't be waited for as asked", problems)
         filters = EventFilter.of(**conditions, timezone=_compat.default_timezone())

@@ -39,6 +39,7 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
         ``template_searchpath``. A template of it gives text. (templated)
     :param sql_conn_id: id of the connection to the database, of any type whose hook is a ``DbApiHook`` of
         ``apache-airflow-providers-common-sql``. (templated)
+    :param sql_hook_params: more arguments for the hook of that connection, by its own names: a database, a warehouse.
     :param mapping: how a row becomes an event. Without one, the columns are an event's fields: ``event_name``,
         ``identifiers``, of a JSON type, and so on.
     :param resume_key: a column of the query whose values are unique and not NULL: whole numbers, text, decimals, dates,
@@ -90,6 +91,7 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
         *,
         sql: str,
         sql_conn_id: str,
+        sql_hook_params: Mapping[str, Any] | None = None,
         mapping: EventMapping | None = None,
         resume_key: str | None = None,
         parameters: Mapping[str, Any] | Sequence[Any] | str | None = None,
@@ -112,6 +114,7 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
         super().__init__(**kwargs)
         self.sql = sql
         self.sql_conn_id = sql_conn_id
+        self.sql_hook_params = sql_hook_params
         self.mapping = mapping
         self.resume_key = resume_key
         self.parameters = parameters
@@ -171,7 +174,7 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
         hook = self._hook()
         placeholder = hook.placeholder
         _check_key(self.resume_key, placeholder)
-        columns = {*(self.mapping.columns if self.mapping else ()), *([self.resume_key] if self.resume_key else ())}
+        columns = {*getattr(self.mapping, "columns", ()), *([self.resume_key] if self.resume_key else ())}
 
         def read(span: Span = ALL[0]) -> Iterator[dict[str, Any]]:
             sql, values = self.sql, parameters
@@ -200,15 +203,16 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
         if not isinstance(self.sql_conn_id, str) or not self.sql_conn_id:
             raise BrevoUsageError("sql_conn_id is no id of a connection", advice="give it as text")
         try:
-            kind, hook, failure = _hook_of(self.sql_conn_id)
+            kind, hook, failure = _hook_of(self.sql_conn_id, self.sql_hook_params)
         except AirflowNotFoundException as error:
             raise BrevoUsageError(
-                f"sql_conn_id names {name}, which there is not", advice="add one to the database, with this id"
+                f"sql_conn_id names {name}, which there is not",
+                advice="add one with this id, for the database of the query",
             ) from error
         if failure:
             raise BrevoUsageError(
                 f"{name} is of the type {kind!r}, for which there is no hook ({failure})",
-                advice="correct the connection's type, or install the provider that brings it",
+                advice="correct the connection's type or sql_hook_params, or install the provider that brings it",
             )
         # By its name, since common-sql is there exactly if a hook is made of it.
         if not any(base.__name__ == "DbApiHook" for base in type(hook).__mro__):
@@ -242,7 +246,7 @@ def _check_key(key: Any, placeholder: Any) -> None:
         )
 
 
-def _hook_of(conn_id: str) -> tuple[str, Any, str]:
+def _hook_of(conn_id: str, params: Mapping[str, Any] | None) -> tuple[str, Any, str]:
     """Return a connection's type, its hook, and the name of the error if there is none."""
     # A frame of its own: Airflow's connection shows its password in `repr`, and must not be a local variable where an
     # error may be raised.
@@ -250,6 +254,6 @@ def _hook_of(conn_id: str) -> tuple[str, Any, str]:
 
     connection: Any = BaseHook.get_connection(conn_id)
     try:
-        return str(connection.conn_type), connection.get_hook(), ""
+        return str(connection.conn_type), connection.get_hook(hook_params=params), ""
     except Exception as error:  # noqa: BLE001 # told by whoever asked
         return str(connection.conn_type), None, type(error).__name__

@@ -61,6 +61,12 @@ def look_for_events(hook: BrevoHook, filters: Mapping[str, Any], min_count: int)
     return found if found["count"] >= min_count else None
 
 
+def _hook_of(conn_id: str) -> BrevoHook:
+    from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # needs requests, which takes its time
+
+    return BrevoHook(conn_id)
+
+
 class BrevoEventTrigger(BaseTrigger):
     """Wait until Brevo shows events. It only reads, so it does no harm if two triggerers run it.
 
@@ -94,9 +100,7 @@ class BrevoEventTrigger(BaseTrigger):
         Its payload holds ``found``, count and dates, or ``error``, a sentence, and ``retry``, whether a later try of
         the task may get further; or neither, when the time is over.
         """
-        from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # needs requests
-
-        hook = BrevoHook(self.brevo_conn_id)
+        hook = await sync_to_async(_hook_of, thread_sensitive=False)(self.brevo_conn_id)
         try:
             payload = await self._wait(hook)
         finally:

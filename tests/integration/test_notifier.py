@@ -157,6 +157,7 @@ def test_a_dags_own_macros_keep_types_in_the_sandbox(new_dag, run, sandbox):
         ({"event_properties": {"a": "{{ run_id.nothing() }}"}}, None, "/event_properties/a", 0),
         ({"event_name": "a b"}, None, "for 1 reason: - /event_name must be 1 to 255 characters", 0),
         ({"brevo_conn_id": "brevo_missing"}, None, "There is no connection 'brevo_missing'", 0),
+        ({"properties_schema": Path("/nowhere.json")}, None, "/nowhere.json does not exist", 0),
         ({"properties_schema": {"required": ["b"]}}, None, "/event_properties/b is missing", 0),
         ({}, "401", "Brevo does not know this key", 1),
         ({}, "echo", "Brevo found the event invalid", 1),
@@ -194,11 +195,12 @@ def test_a_path_of_schemas_may_be_a_template(new_dag, run, sandbox, logged, tmp_
         work.override(
             on_success_callback=[
                 notifier(properties_schema="{{ params.folder }}/plan.json"),
+                notifier(properties_schema=tmp_path / "plan.json"),
                 notifier(properties_schema=pattern),
             ]
         )()
     assert FAILED not in logged(run(dag))
-    assert len(sandbox.events) == 2
+    assert len(sandbox.events) == 3
 
 
 def test_the_example_tells_of_task_and_run(sandbox, run):

@@ -158,6 +158,7 @@ def test_a_refusal_is_skipped_with_soft_fail(new_dag, run, sandbox):
         ({"object_type": "{{ missing }}"}, ["/object_type names 'missing', which is not defined"]),
         ({"brevo_conn_id": "{{ none }}"}, ["brevo_conn_id is no id of a connection"]),
         ({"brevo_conn_id": "brevo_missing"}, ["There is no connection 'brevo_missing'"]),
+        ({"brevo_conn_id": "xkeysib-0123"}, ["There is no connection '***' (that looks like a key"]),
     ],
 )
 @pytest.mark.parametrize("deferrable", [False, True])
@@ -170,6 +171,7 @@ def test_what_can_not_be_looked_for_fails_at_once(new_dag, run, sandbox, options
     for reason in reasons:
         assert reason in result.output
     assert "jane.private" not in result.output
+    assert "xkeysib" not in result.output
     assert tries(result, dag) == 1
     assert sandbox.requests == []
 

@@ -110,6 +110,16 @@ def _with_key(rows, keys, column):
 
 
 @pytest.mark.usefixtures("_connection")
+@pytest.mark.parametrize("key", ["user", "current_date", "id"])
+def test_the_key_is_a_column_even_if_the_server_has_a_value_of_its_name(key):
+    """Alone, `user` is who has logged in: nothing would be above the first key then."""
+    sql = f'SELECT n AS "{key}" FROM generate_series(1, 5) n ORDER BY n DESC'  # noqa: S608 # of the test
+    rows = operator(sql=sql, parameters=None, resume_key=key)._source({})()
+    left = Keys(column=key, unread=[Span(1, 3), Span(3)])
+    assert [(place, rows.key) for place, _ in rows.numbered(left, start=0)] == [(0, 2), (1, 3), (3, 4), (4, 5)]
+
+
+@pytest.mark.usefixtures("_connection")
 def test_a_wrong_query_is_told_in_the_servers_words():
     """Those of its own errors that speak of the query; others may quote rows."""
     with pytest.raises(Exception, match=r"UndefinedColumn: 42703: column \"nothing\" does not exist") as caught:

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_brevo.core.auth import OAuthClient
 from airflow_provider_brevo.core.config import ConnectionFields, read_settings
-from airflow_provider_brevo.core.hosts import HostRules, is_loopback
+from airflow_provider_brevo.core.hosts import HostRules, is_loopback, shown_id
 from airflow_provider_brevo.core.transport import RequestsTransport
 from airflow_provider_brevo.exceptions import BrevoSettingsError
 
@@ -265,3 +265,10 @@ def test_extras_that_are_no_object_are_refused():
     with pytest.raises(BrevoSettingsError) as caught:
         read_settings(ConnectionFields(password="x", extra=["auth_type"]))
     assert caught.value.problems == ("the extra is no JSON object",)
+
+
+def test_a_key_in_place_of_an_id_is_not_shown():
+    """Ids are shown as they are."""
+    assert shown_id("brevo_default") == "'brevo_default'"
+    assert shown_id(None) == "None"
+    assert "SECRET" not in shown_id("xsmtpsib-SECRET")

@@ -125,6 +125,8 @@ def test_what_is_left_is_known_at_each_row():
     [
         ([1, None], "row 2 is NULL; choose a column without NULLs"),
         ([1, 1], "row 2 is that of the row before; choose a column whose values are unique"),
+        ([1, 3, 2], "row 3 comes before that of the row before; choose a column that the query can be ordered by"),
+        ([date(2026, 3, 2), date(2026, 3, 1)], "row 2 comes before"),
         ([1, "secret"], "row 2 is a str, after one that is a int; choose a column of whole numbers"),
         ([1.5], "row 1 is a float; choose"),
         ([True], "row 1 is a bool; choose"),

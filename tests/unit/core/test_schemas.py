@@ -3,6 +3,7 @@
 import jsonschema  # noqa: TID253 # a test of the schemas
 import pytest
 
+from airflow_provider_brevo.core.payload import EVENT_FIELDS
 from airflow_provider_brevo.core.validation import find_violations, load_schema
 
 # The keywords that refuse something.
@@ -114,3 +115,8 @@ def test_documented_example_is_valid():
 
     assert find_violations(event) == []
     assert find_violations({"events": [event]}, schema="batch") == []
+
+
+def test_the_fields_are_those_of_the_schema():
+    """Operators, notifier and mapping take what an event has."""
+    assert sorted(EVENT_FIELDS) == sorted(load_schema("event")["properties"])

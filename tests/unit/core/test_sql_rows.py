@@ -191,19 +191,39 @@ def test_marks_of_other_drivers():
     """They tell a mark by its percent sign, once there are parameters."""
     sql = "SELECT id FROM t WHERE name LIKE 'a%'"
     assert query_of_span(sql, None, Span(), column="id", placeholder="%s") == (
-        f"SELECT * FROM (\n{sql}\n) brevo_rows ORDER BY id",  # noqa: S608 # see above
+        f"SELECT * FROM (\n{sql}\n) brevo_rows ORDER BY brevo_rows.id",  # noqa: S608 # see above
         None,
     )
-    assert query_of_span(sql, None, Span(7), column="id", placeholder="%s") == (
-        "SELECT * FROM (\nSELECT id FROM t WHERE name LIKE 'a%%'\n) brevo_rows WHERE id > %s ORDER BY id",
-        [7],
-    )
+    query, parameters = query_of_span(sql, None, Span(7), column="id", placeholder="%s")
+    assert query.endswith("LIKE 'a%%'\n) brevo_rows WHERE brevo_rows.id > %s ORDER BY brevo_rows.id")
+    assert parameters == [7]
     by_name = "SELECT id FROM t WHERE name LIKE 'a%%' AND day = %(day)s"
     query, parameters = query_of_span(by_name, {"day": 1}, Span(7, 9), column="id", placeholder="%s")
     assert query.endswith(
-        "LIKE 'a%%' AND day = %(day)s\n) brevo_rows WHERE id > %(brevo_low)s AND id <= %(brevo_high)s ORDER BY id"
+        "LIKE 'a%%' AND day = %(day)s\n) brevo_rows"
+        " WHERE brevo_rows.id > %(brevo_low)s AND brevo_rows.id <= %(brevo_high)s ORDER BY brevo_rows.id"
     )
     assert parameters == {"day": 1, "brevo_low": 7, "brevo_high": 9}
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [
+        ("", ""),
+        (" ;;\n; ", " "),
+        ("; -- all", ""),
+        (";\n-- one\n\n -- two; three\n", ""),
+        (" -- no end; here 'x'", " -- no end; here 'x'"),
+        (" WHERE a = ';--'", " WHERE a = ';--'"),
+        (" WHERE a = ';\n--\n'", " WHERE a = ';\n--\n'"),
+        (" /* ; -- x */", " /* ; -- x */"),
+        (";" + "--" * 3000 + "'", ";" + "--" * 3000 + "'"),
+    ],
+)
+def test_what_stands_behind_a_query_is_left_out(end, left):
+    """Semicolons and the comments after them, but none that a text or another comment may hold."""
+    query, _ = query_of_span(f"SELECT a FROM t{end}", None, Span(), column="a", placeholder="?")  # noqa: S608 # of the test
+    assert query == f"SELECT * FROM (\nSELECT a FROM t{left}\n) brevo_rows ORDER BY brevo_rows.a"  # noqa: S608 # see above
 
 
 @pytest.mark.parametrize(

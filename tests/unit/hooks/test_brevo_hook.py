@@ -145,6 +145,17 @@ def test_hosts_of_the_deployment_are_allowed(hook, connect, monkeypatch):
     assert hook.get_conn().settings.base_url == "https://gateway.example.com/brevo/v3"
 
 
+@pytest.mark.parametrize(
+    ("conn_id", "shown"), [("nowhere", "'nowhere'"), ("xkeysib-0123", "'***' (that looks like a key")]
+)
+def test_a_connection_that_there_is_not_is_told(conn_id, shown):
+    """By its id, unless somebody gave the key in its place."""
+    works, message = BrevoHook(conn_id).test_connection()
+    assert not works
+    assert message.startswith(f"There is no connection {shown}")
+    assert "0123" not in message
+
+
 def test_a_working_connection_is_told(hook):
     """The test names the company, and nothing else of the account."""
     works, message = hook.test_connection()

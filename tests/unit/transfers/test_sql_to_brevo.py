@@ -119,7 +119,7 @@ def test_rows_in_the_order_of_a_key():
 def test_the_key_has_to_be_a_column_of_the_query():
     """What the database says of a query that it didn't see so would be hard to read."""
     rows = operator(sql="SELECT email FROM orders", resume_key="id")._source({})()
-    with pytest.raises(BrevoSourceError, match=r"can't be run \(OperationalError: no such column: id\)"):
+    with pytest.raises(BrevoSourceError, match=r"can't be run \(OperationalError: no such column: brevo_rows.id\)"):
         list(rows.numbered(Keys(column="id"), start=0))
 
 
@@ -136,6 +136,10 @@ def test_the_key_has_to_be_a_column_of_the_query():
         ({"sql_conn_id": "nowhere"}, "sql_conn_id names the connection 'nowhere', which there is not; add one"),
         ({"sql_conn_id": "odd"}, "the connection 'odd' is of the type 'odd', for which there is no hook"),
         ({"sql_conn_id": "brevo"}, "the connection 'brevo' is of the type 'brevo', whose BrevoHook is no DbApiHook"),
+        (
+            {"sql_hook_params": {"nowhere": 1}, "sql_conn_id": "brevo"},
+            "the connection 'brevo' is of the type 'brevo', for",
+        ),
         ({"resume_key": "a; DROP TABLE orders"}, "resume_key is no plain name of a column"),
     ],
 )
@@ -145,6 +149,19 @@ def test_arguments_that_can_not_be_used(monkeypatch, options, error):
     monkeypatch.setenv("AIRFLOW_CONN_BREVO", "brevo://")
     with pytest.raises(BrevoUsageError, match=f"^{error}"):
         operator(**options)._source({})
+
+
+@pytest.mark.usefixtures("database")
+def test_a_mapping_that_is_none_is_left_to_the_list_of_what_is_wrong():
+    """The columns it names can't be known."""
+    assert callable(operator(mapping={"event_name": "x"})._source({}))
+
+
+@pytest.mark.usefixtures("database")
+def test_the_hook_gets_more_arguments():
+    """By its own names."""
+    assert operator(sql_hook_params={"schema": "shop"})._hook().__dict__["_DbApiHook__schema"] == "shop"
+    assert operator()._hook().__dict__["_DbApiHook__schema"] is None
 
 
 @pytest.mark.usefixtures("database")
