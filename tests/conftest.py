@@ -1,10 +1,11 @@
-"""What all tests share: an Airflow home of their own, set before anything imports Airflow."""
+"""What all tests share: an Airflow home of their own, set before anything imports Airflow, and no deadlines."""
 
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +21,10 @@ os.environ.update(
 )
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_") or name.upper().endswith("_PROXY")]:
     del os.environ[_name]
+
+# Tests measure behaviour, not speed: a busy machine must not fail them.
+settings.register_profile("airflow-provider-brevo", deadline=None)
+settings.load_profile("airflow-provider-brevo")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,14 +33,16 @@ def server():
         for path in (folder, folder / "password") if owner else ():
             shutil.chown(path, "postgres", "postgres")
         how = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **owner}
-        subprocess.run(
+        made = subprocess.run(
             [
                 *(PROGRAMS[-1] / "initdb", folder / "data", f"--username={USER}", f"--pwfile={folder / 'password'}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
             ],
-            check=True,
-            **how,
+            check=False,
+            **how | {"stderr": subprocess.PIPE},
         )
+        if made.returncode:
+            raise RuntimeError(f"initdb fails: {made.stderr.decode(errors='replace')}")
         port = _free_port()
         # Without a socket in the file system, and without waiting for the disk.
         options = ("-D", folder / "data", "-h", HOST, "-p", str(port), "-k", "", "-F")
@@ -50,7 +52,11 @@ def server():
             yield f"postgresql://{USER}:{password}@{HOST}:{port}/postgres", process.pid
         finally:
             process.send_signal(signal.SIGINT)  # ends the connections too
-            process.wait(STARTS_WITHIN)
+            try:
+                process.wait(STARTS_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _free_port():

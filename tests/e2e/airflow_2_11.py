@@ -41,6 +41,8 @@ class Airflow2(playground.Airflow):
             stopped=threading.Event(),
             settings={
                 **SETTINGS,
+                # Several processes write to it, and each waits for the others longer than the usual 5 s.
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",
                 "HOME": str(folder),
                 "PATH": f"{ENVIRONMENT / 'bin'}:{os.environ['PATH']}",  # its scheduler calls `airflow`
             },
@@ -89,9 +91,10 @@ class Airflow2(playground.Airflow):
     def _start(self) -> None:
         self._migrate()
         port, password = self.url.rpartition(":")[2], secrets.token_hex()
-        self.run("scheduler", "--skip-serve-logs")
         admin = ("--username", "admin", "--password", password, "--role", "Admin", "--email", "admin@example.com")
-        self.run("users", "create", *admin, "--firstname", "An", "--lastname", "Admin").wait()
+        user = self.run("users", "create", *admin, "--firstname", "An", "--lastname", "Admin")
+        self.wait_until(lambda: user.poll() is not None)
+        self.run("scheduler", "--skip-serve-logs")
         self.run("webserver", "--hostname", playground.HOST, "--port", port)
         self.wait_until(self._is_healthy)
         login = self.page("/login/").fields

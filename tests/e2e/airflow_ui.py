@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from urllib.parse import unquote
 
 import psutil
 import requests
-from playground import ROOT
-from playwright.sync_api import Page, Request, expect
+from playground import ROOT, START_SECONDS
+from playwright.sync_api import Error, Page, Request, expect
 from waiting import wait_until
 
 SCRIPT = ROOT / "scripts" / "playground.py"
-START_SECONDS = 150
+# The script makes a database, and then waits so long twice: for Airflow, and for its DAGs.
+READY_SECONDS = 60 + 2 * START_SECONDS
 RUN_SECONDS = 90
 STOP_SECONDS = 15
 TIMEOUT = 60
@@ -54,7 +56,7 @@ class Playground:
             assert self.process.poll() is None, self.said
             return "Ctrl-C stops both" in self.said
 
-        wait_until(is_ready, START_SECONDS)
+        wait_until(is_ready, READY_SECONDS)
         self.url = self._address("Airflow")
         self.origin = self._address("Sandbox")
         token = self.airflow("GET", "/auth/token")["access_token"]
@@ -122,16 +124,31 @@ def is_alive(process: psutil.Process) -> bool:
 class Seen:
     """Everything that a tab of the browser was told by Airflow's API, by address, and what it shows and keeps.
 
+    An answer is lost if the tab leaves its page before it is kept; the address is among the missed ones then.
+
     :param page: the tab, in which nothing is open yet.
     """
 
     def __init__(self, page: Page) -> None:
         self.answers: list[tuple[str, str]] = []
+        self.missed: list[str] = []
         self._page = page
+        self._under_way: set[Request] = set()
+        page.on("request", self._begin)
+        page.on("requestfailed", self._end)
         page.on("requestfinished", self._keep)
+
+    def settle(self) -> None:
+        """Come back when the answers to all that was asked until now are kept, or missed."""
+        deadline = time.monotonic() + TIMEOUT
+        asked = self._under_way.copy()
+        while left := asked & self._under_way:
+            assert time.monotonic() < deadline, [request.url for request in left]
+            self._page.wait_for_timeout(50)  # the tab goes on meanwhile
 
     def places(self, text: str) -> list[str]:
         """Return where a text is: in which answers, in the page, in a field, or in what the browser keeps."""
+        self.settle()
         shown = self._page.evaluate(
             """() => ({
                 "page": document.documentElement.outerHTML,
@@ -142,9 +159,20 @@ class Seen:
         assert self.answers
         return [place for place, content in (*self.answers, *shown.items()) if text in content]
 
+    def _begin(self, request: Request) -> None:
+        self._under_way.add(request)
+
+    def _end(self, request: Request) -> None:
+        self._under_way.discard(request)
+
     def _keep(self, request: Request) -> None:
-        if request.resource_type in {"document", "fetch", "xhr"} and (response := request.response()):
-            self.answers.append((f"{request.method} {request.url}", response.text()))
+        address = f"{request.method} {request.url}"
+        try:
+            if request.resource_type in {"document", "fetch", "xhr"} and (response := request.response()):
+                self.answers.append((address, response.text()))
+        except Error:
+            self.missed.append(address)
+        self._end(request)
 
 
 def trigger(page: Page, airflow: str, dag_id: str, task_id: str) -> str:
@@ -189,6 +217,7 @@ def _copied(page: Page) -> dict[str, Any]:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     rows = page.get_by_role("row").filter(has=page.get_by_role("button", name=COPY))
     expect(rows.first).to_be_visible()
+    expect(page.get_by_test_id("skeleton")).to_have_count(0)  # each value of an XCom is a request of its own
     copied = {}
     for row in rows.all():
         page.evaluate("navigator.clipboard.writeText('')")

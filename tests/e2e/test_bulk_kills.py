@@ -26,7 +26,7 @@ from airflow_provider_brevo.sandbox import ReceivedEvent, Sandbox
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SEED = int(os.environ.get("SEED") or random.randrange(10**6))
-EVENTS = {"at_least_once": 3000, "at_most_once": 1400}
+EVENTS = {"at_least_once": 4000, "at_most_once": 2400}
 BATCH = 20
 LATENCY = 0.4
 NOT_FOUND = 404
@@ -54,7 +54,7 @@ for delivery in {list(EVENTS)}:
 """
 # A task whose supervisor is gone is noticed by its missing heartbeats: within seconds, not five minutes.
 SETTINGS = {
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "14",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }

@@ -43,10 +43,16 @@ def sandbox() -> Iterator[Sandbox]:
 def _no_connection(playground: Playground) -> Iterator[None]:
     """Take the ready-made connection away, and bring it back at the end."""
     playground.airflow("DELETE", f"{API}/{CONNECTION}")
+    others = connection_ids(playground)
     yield
-    for connection in playground.airflow("GET", API)["connections"]:
-        playground.airflow("DELETE", f"{API}/{connection['connection_id']}")
+    for added in connection_ids(playground) - others:
+        playground.airflow("DELETE", f"{API}/{added}")
     playground.airflow("POST", API, connection_to(f"{playground.origin}/v3"))
+
+
+def connection_ids(playground: Playground) -> set[str]:
+    """List the connections that there are."""
+    return {connection["connection_id"] for connection in playground.airflow("GET", API)["connections"]}
 
 
 def begin(page: Page, playground: Playground) -> Locator:
@@ -96,12 +102,14 @@ def test_the_form_is_as_declared(
     """Each label, placeholder, description and drop-down is the declared one, and hidden fields are not there."""
     form = begin(page, playground)
     standard = form.get_by_role("region", name="Standard Fields").get_by_role("group")
-    labels = [group.locator("label").inner_text().strip() for group in standard.all()]
-    placeholders = [group.get_by_role("textbox").get_attribute("placeholder") for group in standard.all()]
     shown = [name for name in STANDARD if name not in connection_form.HIDDEN_FIELDS]
-    assert labels == [connection_form.RELABELING.get(name, STANDARD[name]) for name in shown]
-    assert placeholders == [connection_form.PLACEHOLDERS.get(name, "") for name in shown]
-    assert field(form, "password").get_attribute("type") == "password"
+    expect(standard).to_have_count(len(shown))
+    for name, group in zip(shown, standard.all(), strict=True):
+        label = connection_form.RELABELING.get(name, STANDARD[name])
+        expect(group.locator("label")).to_have_text(label, use_inner_text=True)
+        placeholder = connection_form.PLACEHOLDERS.get(name, "")
+        expect(group.get_by_role("textbox")).to_have_attribute("placeholder", placeholder)
+    expect(field(form, "password")).to_have_attribute("type", "password")
     field(form, "host").fill("https://api.brevo.com/v3")
     field(form, "password").fill(KEY)
     picture("connection-form")
@@ -111,20 +119,20 @@ def test_the_form_is_as_declared(
     expect(extras).to_have_count(len(connection_form.EXTRA_FIELDS))
     choices = 0
     for declared, group in zip(connection_form.EXTRA_FIELDS, extras.all(), strict=True):
-        assert group.locator("label").inner_text().strip() == declared.label
-        assert group.locator("[data-part=helper-text]").inner_text() == declared.description
+        expect(group.locator("label")).to_have_text(declared.label, use_inner_text=True)
+        expect(group.locator("[data-part=helper-text]")).to_have_text(declared.description, use_inner_text=True)
         expect(group.locator(f"[name=element_{declared.name}]")).to_have_count(1)
         if not declared.choices:
             expect(group.get_by_role(KINDS[declared.type])).to_have_value("")
             continue
         expect(group.get_by_text(declared.choices[0], exact=True)).to_be_visible()
         group.get_by_role("combobox").press("ArrowDown")
-        assert page.get_by_role("option").all_inner_texts() == list(declared.choices)
+        expect(page.get_by_role("option")).to_have_text(list(declared.choices))
         page.keyboard.press("Enter")
         choices += 1
     proved(
-        f"Airflow 3.3, browser: the form shows {len(labels)} standard fields, with {len(connection_form.RELABELING)}"
-        f" labels and {len(connection_form.PLACEHOLDERS)} placeholders of ours, {len(STANDARD) - len(labels)} of them"
+        f"Airflow 3.3, browser: the form shows {len(shown)} standard fields, with {len(connection_form.RELABELING)}"
+        f" labels and {len(connection_form.PLACEHOLDERS)} placeholders of ours, {len(STANDARD) - len(shown)} of them"
         f" are hidden; and {len(connection_form.EXTRA_FIELDS)} of our own with label and description, {choices} of them"
         " drop-downs"
     )
@@ -147,12 +155,14 @@ def test_a_connection_is_saved_edited_and_tested_and_its_key_not_shown(
     # The UI of 3.3.2 can't test a connection without a port (apache/airflow#73298), and our form has no such field.
     port = {name: stored[name] for name in ("connection_id", "conn_type")} | {"port": sandbox.port}
     playground.airflow("PATCH", f"{API}/{CONNECTION}?update_mask=port", port)
+    seen.settle()
     page.reload()
     row_of(page, CONNECTION).get_by_role("button", name="Edit Connection").click()
+    expect(field(form, "host")).to_have_value(sandbox.url)  # what is stored has come into the form
     field(form, "description").fill("Edited by clicking")
     form.get_by_role("button", name="Show value").click()
     expect(field(form, "password")).to_have_attribute("type", "text")
-    assert field(form, "password").input_value() == "***"
+    expect(field(form, "password")).to_have_value("***")
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     form.get_by_role("spinbutton", name="Retries per request").fill("3")
     form.get_by_role("button", name="Extra Fields JSON").click()
@@ -165,6 +175,7 @@ def test_a_connection_is_saved_edited_and_tested_and_its_key_not_shown(
     assert json.loads(edited["extra"]) == UNTOUCHED | {"max_retries": 3}
 
     assert places + seen.places(KEY) == []
+    assert [address for address in seen.missed if "/connections" in address] == []
     assert seen.places("***"), "the place of the password is seen"
     assert KEY not in json.dumps([stored, edited, playground.airflow("GET", API)])
     nulls = sum(value is None for value in UNTOUCHED.values())

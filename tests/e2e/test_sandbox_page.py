@@ -59,6 +59,7 @@ def names(page: Page) -> list[str]:
 
 def open_first(page: Page) -> None:
     """Open the newest entry by keyboard."""
+    expect(page.locator("#list li").first).to_be_visible()  # the list comes after "Live"
     page.locator("#list").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#detail")).to_be_visible()
@@ -222,6 +223,7 @@ def test_markup_that_arrives_is_text(page: Page, sandbox: Sandbox, seen: Seen) -
     page.locator("#list").focus()
     for _ in range(4):
         page.keyboard.press("Enter")
+        expect(page.locator("#detail")).to_be_visible()  # closed, it keeps the text of the entry before
         expect(page.locator("#raw")).to_contain_text("host:")
         assert page.locator("main script, main img, main [onerror]").count() == 0
         page.keyboard.press("Escape")

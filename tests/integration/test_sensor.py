@@ -88,7 +88,7 @@ def test_when_the_time_is_over_it_fails_or_is_skipped(new_dag, run, sandbox, air
     if airflow_version == (3, 0) and mode == "reschedule":
         pytest.skip("its dag.test() hands the date of the first look to no sensor as a date: all fail at the second")
     with new_dag() as dag:
-        wait_for(timeout=0.3, soft_fail=soft_fail, **MODES[mode])
+        wait_for(timeout=2, soft_fail=soft_fail, **MODES[mode])
     result = run(dag)
     assert result.states["wait"] == state
     assert tries(result, dag) == 1
