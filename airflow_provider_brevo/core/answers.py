@@ -8,11 +8,12 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import UTC
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.auth import ApiKey, OAuthClient
 from airflow_provider_brevo.core.rate_limit import seconds_until_reset
-from airflow_provider_brevo.core.redaction import clean_text
+from airflow_provider_brevo.core.redaction import Cleaner
 from airflow_provider_brevo.exceptions import (
     BrevoAccessDeniedError,
     BrevoAuthenticationError,
@@ -65,7 +66,11 @@ class Sent:
 
     def clean(self, text: str, max_length: int) -> str:
         """Make a server's text fit for a log."""
-        return clean_text(text, sent=self.body, secrets=self.secrets, max_length=max_length)
+        return self._cleaner.clean(text, max_length)
+
+    @cached_property
+    def _cleaner(self) -> Cleaner:
+        return Cleaner(sent=self.body, secrets=self.secrets)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -193,8 +198,16 @@ def _holds_error(content: dict[str, Any]) -> bool:
     return bool(content.get("errors")) or {"code", "message"} <= content.keys()
 
 
-def unexpected(answer: Answer, sent: Sent) -> BrevoUnexpectedAnswerError:
-    """Return the error for a 2xx that isn't one of Brevo's."""
+def unexpected(answer: Answer, sent: Sent, *, why: str = "") -> BrevoUnexpectedAnswerError:
+    """Return the error for an answer that isn't what Brevo documents.
+
+    :param answer: the answer.
+    :param sent: the request, to clean the server's sentence of it.
+    :param why: what makes no sense in an answer of Brevo's form. Otherwise somebody else is taken to have answered.
+    """
+    if why:
+        advice = "report it, and look in Brevo whether the events arrived"
+        return BrevoUnexpectedAnswerError(status=answer.status, message=why, advice=advice)
     code, message = _code_and_message(answer, sent)
     if message is None:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
-import os
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from airflow_provider_brevo.core import streams
 from airflow_provider_brevo.core.strict_json import RefusedJSONError, load_array, load_json
 from airflow_provider_brevo.exceptions import BrevoSourceError, Violation
 
@@ -42,12 +40,7 @@ _SUFFIXES: dict[str, Format] = {
 }
 _SUPPORTED = "use .jsonl or .ndjson, .csv, .json, each also with .gz after it, or .parquet"
 
-_BUFFER = 256 * 1024
 _PARQUET_ROWS = 1000
-_BOM = b"\xef\xbb\xbf"
-
-_UNREADABLE = (OSError, EOFError, zlib.error)
-"""What reading may raise, gzip's own errors included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,71 +129,10 @@ def _as_row(value: Any, place: str) -> Row | BrokenRow:
 # --------------------------------------------------------------------------------------------------------- text files
 
 
-class _Bytes(io.RawIOBase):
-    """Makes what BufferedReader wants of any object with ``read``, such as the file of an object store."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-@dataclass(frozen=True)
-class _LongLine:
-    """Stands for a line longer than :data:`MAX_LINE`.
-
-    :param quotes: how many quotes it holds: all that has to be known of it to read CSV on.
-    """
-
-    quotes: int
-
-
-def _lines(stream: BinaryIO) -> Iterator[bytes | _LongLine]:
-    """Yield the lines of a file, and never hold a longer one than :data:`MAX_LINE`."""
-    read = io.BufferedReader(_Bytes(stream), _BUFFER).readline
-    number = 0
-    try:
-        while line := read(MAX_LINE + 1):
-            number += 1
-            if len(line) <= MAX_LINE or line.endswith(b"\n"):
-                yield line if number > 1 else line.removeprefix(_BOM)
-                continue
-            quotes = line.count(b'"')
-            while not line.endswith(b"\n") and (line := read(MAX_LINE)):
-                quotes += line.count(b'"')
-            yield _LongLine(quotes)
-    except _UNREADABLE as error:
-        _fail(error, f" after line {number}" if number else "")
-
-
-def _fail(error: OSError | EOFError | zlib.error, place: str = "") -> NoReturn:
-    again = "write or copy it again"
-    if isinstance(error, gzip.BadGzipFile):
-        problem = "The source is no gzip file, or is damaged"
-        # The cause would show the first bytes of the content.
-        raise BrevoSourceError(problem + place, advice="if it is not packed, take the .gz off its name") from None
-    if isinstance(error, EOFError):
-        raise BrevoSourceError("The source is a gzip file that ends too early" + place, advice=again) from error
-    if isinstance(error, zlib.error):
-        raise BrevoSourceError("The source is a damaged gzip file" + place, advice=again) from error
-    reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    failure = BrevoSourceError(
-        f"The source can't be read{place} ({reason})", advice="check its storage, and that this worker may read it"
-    )
-    failure.retry_later = True
-    raise failure from error
-
-
 def _read_jsonl(stream: BinaryIO, _: Collection[str]) -> Iterator[Row | BrokenRow]:
-    for number, line in enumerate(_lines(stream), start=1):
+    for number, line in enumerate(streams.lines(stream, longest=MAX_LINE), start=1):
         place = f"line {number}"
-        if isinstance(line, _LongLine):
+        if isinstance(line, streams.LongLine):
             yield BrokenRow(place=place, violation=_TOO_LONG)
         elif content := line.rstrip():
             try:
@@ -219,7 +151,7 @@ class _CsvLines:
     """Lines for csv.reader, and what is known of those that the current record took."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._lines = _lines(stream)
+        self._lines = streams.lines(stream, longest=MAX_LINE)
         self.number = 0
         self.begin_record()
 
@@ -227,6 +159,7 @@ class _CsvLines:
         self.first = self.number + 1
         self.quotes = self._size = 0
         self.fault: Violation | None = None
+        self.returns = False  # whether this is the first line, and holds \r before its end
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -236,10 +169,14 @@ class _CsvLines:
             raise csv.Error
         line = next(self._lines)
         self.number += 1
-        if isinstance(line, _LongLine):
+        if isinstance(line, streams.LongLine):
+            if self.number == 1 and line.returns:
+                self.returns = True
+                raise csv.Error
             self.quotes += line.quotes
             self.fault = _TOO_LONG
             return '"\n' if line.quotes % 2 else " \n"  # opens or closes a cell of several lines, as the line did
+        self.returns = self.number == 1 and streams.holds_returns(line)
         self.quotes += line.count(b'"')
         self._size += len(line)
         try:
@@ -251,6 +188,8 @@ class _CsvLines:
 
 def _records(stream: BinaryIO) -> Iterator[tuple[int, list[str] | Violation]]:
     """Yield each record's first line, and its cells or why it has none."""
+    # A cell is bounded by its record. The limit is the whole process's, so it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE))
     lines = _CsvLines(stream)
     reader = csv.reader(lines, strict=True)
     while True:
@@ -260,6 +199,10 @@ def _records(stream: BinaryIO) -> Iterator[tuple[int, list[str] | Violation]]:
         except StopIteration:
             return
         except csv.Error as error:
+            if lines.returns and not lines.fault:
+                raise BrevoSourceError(
+                    "The lines of the CSV file end in \\r alone", advice="write lines that end in \\n"
+                ) from error
             # Unless one line is the whole record, nobody knows where the next starts: rows could be made up or lost.
             if lines.quotes % 2 or lines.number > lines.first:
                 raise BrevoSourceError(
@@ -310,9 +253,9 @@ def _check_header(names: Sequence[str], columns: Collection[str]) -> None:
 
 def _read_array(stream: BinaryIO, _: Collection[str]) -> Iterator[Row | BrokenRow]:
     try:
-        data = io.BufferedReader(_Bytes(stream), _BUFFER).read(MAX_ARRAY + 1)
-    except _UNREADABLE as error:
-        _fail(error)
+        data = streams.buffered(stream).read(MAX_ARRAY + 1)
+    except streams.UNREADABLE as error:
+        streams.fail(error)
     if len(data) > MAX_ARRAY:
         raise BrevoSourceError(f"The JSON array takes more than {MAX_ARRAY:,} bytes", advice="write JSON Lines: .jsonl")
     try:
@@ -337,14 +280,14 @@ def _read_parquet(stream: BinaryIO, columns: Collection[str]) -> Iterator[Row | 
     try:
         import pyarrow as pa  # an extra, and heavy
         from pyarrow import parquet
-    except ImportError as error:
+    except ImportError:
         raise BrevoSourceError(
             "Parquet can't be read, since pyarrow is not installed",
-            advice="pip install 'airflow-provider-brevo[parquet]'",
-        ) from error
+            advice="install pyarrow, or this package with its extra parquet",
+        ) from None
     damage = (pa.ArrowException, OSError)
     try:
-        file = parquet.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False)
+        file = parquet.ParquetFile(stream, buffer_size=streams.BUFFER, pre_buffer=False)
         names = file.schema_arrow.names
     except damage as error:
         raise BrevoSourceError(

@@ -202,8 +202,11 @@ class BrevoServerError(BrevoResponseError):
 
 
 class BrevoUnexpectedAnswerError(BrevoResponseError):
-    """A 2xx whose body isn't what Brevo sends, from a login page say: Brevo may or may not have taken the event."""
+    """A body that Brevo documents nowhere, a login page's say, or one for a batch that contradicts itself.
 
-    what = "The answer is not one of Brevo's"
+    It comes with a 2xx, for a batch also with 400. Brevo may or may not have taken what was sent.
+    """
+
+    what = "The answer is not what Brevo documents"
     uncertain = True
     retry_later = True

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from airflow_provider_brevo.core import redaction
 from airflow_provider_brevo.core.answers import Sent
 from airflow_provider_brevo.core.auth import ApiKey
 from airflow_provider_brevo.core.batch_answers import BatchAnswer, Refusal, expect_batch
@@ -76,20 +77,69 @@ def test_an_error_without_a_sentence_is_one_all_the_same(message):
 
 
 @pytest.mark.parametrize(
-    ("message", "transient"),
+    "message",
     [
-        ("Rate limit exceeded", True),
-        ("Too many requests", True),
-        ("Timed out, please try again", True),
-        ("Service temporarily unavailable", True),
-        ("Internal error", True),
-        ("event_name is missing", False),
-        ("Unknown contact", False),
+        "Rate limit exceeded",
+        "rate-limited",
+        "Ratelimit reached",
+        "Too many requests",
+        "Timed out",
+        "Request timeout",
+        "Gateway time-out",
+        "Please try again later",
+        "Contacts are temporarily locked",
+        "A temporary problem",
+        "Internal error",
+        "Internal Server Error",
+        "Service unavailable",
+        "The service is overloaded.",
     ],
 )
-def test_a_reason_tells_whether_another_try_may_help(message, transient):
-    """What has nothing to do with the event may pass."""
-    assert read(207, {"errors": [failed(0, message=message)]}).refused[0].transient is transient
+def test_a_reason_that_may_pass_is_told(message):
+    """What has nothing to do with the event may be gone at the next try."""
+    assert read(207, {"errors": [failed(0, message=message)]}).refused[0].transient
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "event_name is missing",
+        "Unknown contact",
+        "event has too many properties",
+        "value has too many characters",
+        "Contemporary is no list",
+        "retry_count is not an attribute",
+        "INTERNAL_ID attribute does not exist",
+        "TIMEOUT attribute is unknown",
+        "RATE_LIMIT attribute is unknown",
+        "TEMPORARY_ADDRESS is no date",
+        "INTERNAL_ERROR attribute does not exist",
+        "internals are unknown",
+        "OVERLOAD is no boolean",
+    ],
+)
+def test_a_reason_that_stays_is_told(message):
+    """A word of a passing reason inside of a name, or beside a property, doesn't make the reason pass."""
+    assert not read(207, {"errors": [failed(0, message=message)]}).refused[0].transient
+
+
+def test_an_answer_of_many_reasons_reads_the_request_once(monkeypatch):
+    """A batch of half a megabyte isn't read again for each event that is refused."""
+    read_bodies = []
+    values = redaction._sent_values
+    monkeypatch.setattr(redaction, "_sent_values", lambda sent: read_bodies.append(sent) or values(sent))
+    sent = Sent(body=SENT.body, auth=SENT.auth, secrets=())
+    content = {"errors": [failed(at, message=f"'secret_order' is bad in {at}") for at in range(COUNT)]}
+
+    answer = expect_batch(Answer(status=207, body=json.dumps(content).encode()), sent, count=COUNT)
+    assert [refusal.reason for refusal in answer.refused.values()] == [f"'***' is bad in {at}" for at in range(COUNT)]
+    assert read_bodies == [SENT.body]
+
+
+def test_a_reason_that_comes_often_is_cleaned_once():
+    """Brevo gives one sentence to many events."""
+    refused = read(207, {"errors": [failed(0), failed(1), failed(2, message="Bad date")]}).refused
+    assert refused[0] is refused[1] is not refused[2]
 
 
 def test_a_reason_is_cleaned_of_what_was_sent():
@@ -127,49 +177,97 @@ def test_a_bad_request_that_took_some_is_a_partial_success():
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "said"),
     [
-        [],
-        "accepted",
-        b"<html>",
-        b"[" * 100_000,
-        {"count": 6},
-        {"count": -1},
-        {"count": 4.0},
-        {"count": True},
-        {"total_events": 4},
-        {"count": 5, "successful_events": 4},
-        {"count": 5, "errors": [failed(0)]},
-        {"code": "unauthorized", "message": "no"},
-        {"errors": "many"},
-        {"errors": [7]},
-        {"errors": [{"message": "somewhere"}]},
-        {"errors": [failed()]},
-        {"errors": [failed(5)]},
-        {"errors": [failed(-1)]},
-        {"errors": [failed(True)]},
-        {"errors": [{"eventIndex": "0"}]},
+        ([], "something else, not the JSON object expected"),
+        ("accepted", "something else, not the JSON object expected"),
+        (b"<html>", "something else, not the JSON object expected"),
+        (b"[" * 100_000, "something else, not the JSON object expected"),
+        ({"code": "unauthorized", "message": "no"}, "unauthorized: no"),
+        ({"code": "unauthorized", "message": "no", "errors": [failed(9)]}, "unauthorized: no"),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_uncertain(content):
+def test_an_answer_of_somebody_else_is_uncertain(content, said):
     """Where nobody knows what was taken, nobody pretends to."""
     with pytest.raises(BrevoUnexpectedAnswerError) as caught:
         read(202, content)
     assert caught.value.uncertain
+    assert str(caught.value).startswith(
+        f"The answer is not what Brevo documents (HTTP 202, {said}); check the base URL"
+    )
 
 
-@pytest.mark.parametrize("errors", [[failed(9)], [failed()], "many"])
-def test_errors_of_a_bad_request_have_to_make_sense_too(errors):
-    """A place outside of the batch isn't guessed at."""
-    with pytest.raises(BrevoUnexpectedAnswerError):
-        read(400, {"errors": errors})
+NAMELESS = "it lists an error that names no event by its number"
+CONTRADICTION = "its numbers contradict each other"
 
 
-@pytest.mark.parametrize("content", [None, b"<html>", {"code": "invalid", "message": "Unknown field"}, {"errors": []}])
-def test_a_bad_request_without_places_refuses_the_whole_batch(content):
-    """The same request would be refused again, so it is an error and no outcome."""
-    with pytest.raises(BrevoBadRequestError, match="correct the event"):
+@pytest.mark.parametrize("status", [200, 202, 207, 400])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"count": 6}, "its count is 6, and 5 events were sent"),
+        ({"count": -1}, "its count is -1, and 5 events were sent"),
+        ({"successful_events": 336_123_456_78}, "its successful_events is ***, and 5 events were sent"),
+        ({"count": 4.0}, "its count is no whole number"),
+        ({"count": "5"}, "its count is no whole number"),
+        ({"failed_events": True}, "its failed_events is no whole number"),
+        ({"total_events": 4}, "its total_events is 4, and 5 events were sent"),
+        ({"count": 5, "successful_events": 4}, CONTRADICTION),
+        ({"successful_events": 2, "failed_events": 2}, CONTRADICTION),
+        ({"count": 5, "errors": [failed(0)]}, CONTRADICTION),
+        ({"errors": "many"}, NAMELESS),
+        ({"errors": [7]}, NAMELESS),
+        ({"errors": [{"message": "somewhere"}]}, NAMELESS),
+        ({"errors": [failed()]}, NAMELESS),
+        ({"errors": [failed(True)]}, NAMELESS),
+        ({"errors": [failed("1")]}, NAMELESS),
+        ({"errors": [{"eventIndex": "0"}]}, NAMELESS),
+        ({"errors": [failed(5)]}, "it names event 5 of a batch of 5, counted from 0"),
+        ({"errors": [failed(0, -1)]}, "it names event -1 of a batch of 5, counted from 0"),
+        ({"errors": [failed(33612345678)]}, "it names event *** of a batch of 5, counted from 0"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_says_why(content, why, status):
+    """It is of Brevo's form, so neither the base URL nor its JSON is blamed; what was taken is uncertain."""
+    content = {"errors": [failed(0)], **content} if status == 400 else content
+    with pytest.raises(BrevoUnexpectedAnswerError) as caught:
+        read(status, content)
+    assert caught.value.uncertain
+    assert str(caught.value) == (
+        f"The answer is not what Brevo documents (HTTP {status}, {why}); "
+        "report it, and look in Brevo whether the events arrived."
+    )
+
+
+def test_an_event_that_is_named_twice_is_refused_once():
+    """An event may break two rules."""
+    answer = read(207, {"errors": [failed(1, 1), failed(1, message="Bad date")]})
+    assert (answer.accepted, answer.refused) == (4, {1: Refusal(reason="Bad date", transient=False)})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, ""),
+        (b"<html>", ""),
+        ({"code": "invalid", "message": "Unknown field"}, ", invalid: Unknown field"),
+        ({"errors": []}, ""),
+    ],
+)
+def test_a_bad_request_without_places_refuses_the_whole_batch(content, said):
+    """The same request would be refused again, so it is an error, which says how to find the event."""
+    with pytest.raises(BrevoBadRequestError) as caught:
         read(400, content)
+    assert str(caught.value) == (
+        f"Brevo refuses the batch as a whole, without saying which event is wrong (HTTP 400{said}); "
+        "set batch_size=1 to find the event, and correct it as the message says."
+    )
+
+
+def test_a_bad_request_of_one_event_is_about_that_event():
+    """There is nothing left to find."""
+    with pytest.raises(BrevoBadRequestError, match=r"^Brevo found the event invalid \(HTTP 400\); correct the event"):
+        expect_batch(Answer(status=400), SENT, count=1)
 
 
 def test_a_server_of_the_old_form_is_advised_on():

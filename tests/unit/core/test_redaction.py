@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_provider_brevo.core.redaction import clean_text
+from airflow_provider_brevo.core.redaction import _REMEMBERED, Cleaner, clean_text
 
 KEY = "xkeysib-" + "0123456789abcdef" * 4 + "-AbCdEfGhIjKlMnOp"
 
@@ -57,6 +57,39 @@ def test_sent_values_are_masked(text, expected):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "bob@x.io",
+        "bob%40x.io",
+        "bob%2540x.io",
+        "bob%252540x.io",
+        "bob&#64;x.io",
+        "bob&amp;#64;x.io",
+        "bob&amp;amp;#64;x.io",
+        r"bob\u0040x.io",
+        r"bob\\u0040x.io",
+        "bob%5Cu0040x.io",
+        r"\u0062\u006f\u0062\u0026#64;x.io",
+    ],
+)
+def test_an_address_that_was_escaped_again_is_masked(text):
+    """Escapes of JSON, HTML and URLs are undone, also those of escapes; the address itself was not sent."""
+    assert clean(f"value {text} is wrong") == "value *** is wrong"
+
+
+def test_what_was_sent_with_escapes_in_it_is_masked():
+    """A value that looks escaped itself is found, and so is a letter that JSON escapes as two."""
+    sent = {"page": "/a?n=J%20D", "team": "Owls \U0001f989", "nick": "a&lt;b"}
+    for text in ("/a?n=J%20D", r"Owls \ud83e\udd89", "a&lt;b"):
+        assert clean(f"value {text} is wrong", sent) == "value *** is wrong"
+
+
+def test_escapes_without_end_are_left():
+    """Unescaping ends, however often a text was escaped."""
+    assert clean("tea %2525252520 time") == "tea %2520 time"
+
+
+@pytest.mark.parametrize(
     "shown", [KEY, KEY.upper(), KEY[:20], KEY[10:40], f"'{KEY}'", f"api-key={KEY}", "xkeysib-other", "xsmtpsib-other"]
 )
 def test_keys_are_masked(shown):
@@ -100,3 +133,18 @@ def test_text_that_quotes_nothing_stays_as_it_is():
 def test_text_of_letters_that_fold_to_several_is_masked_in_place():
     """Letters that become two when their case is folded don't shift what is masked."""
     assert clean("ßßß ŉŉ İstanbulspor ßßß", {"team": "İstanbulspor"}) == "ßßß ŉŉ *** ßßß"
+
+
+def test_one_cleaner_cleans_many_texts():
+    """What it remembers of the texts before changes nothing, also where it has to forget."""
+    cleaner = Cleaner(sent=json.dumps({"name": "Jane", "street": "12 Rue de la Paix"}).encode(), secrets=[KEY])
+    texts = [
+        "see 12 Rue de la Paix",
+        "Jane is wrong",
+        f"key {KEY[:30]}",
+        *(f"{n:012}" for n in range(_REMEMBERED // 4)),
+    ]
+
+    first = [cleaner.clean(text, 300) for text in texts]
+    assert first[:3] == ["see ***", "*** is wrong", "key ***"]
+    assert [cleaner.clean(text, 300) for text in texts] == first

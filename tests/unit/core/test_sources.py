@@ -1,7 +1,6 @@
 """Rows of text files, one after another, and what is wrong with them."""
 
 import csv
-import errno
 import gzip
 import io
 import json
@@ -14,18 +13,6 @@ from airflow_provider_brevo.exceptions import BrevoSourceError
 
 BOM = b"\xef\xbb\xbf"
 SECRET = "jane.doe"
-
-
-class Unreadable(io.BytesIO):
-    """A file whose storage fails once its content is read."""
-
-    def read(self, size=-1):
-        data = super().read(size)
-        if not data:
-            raise self.error
-        return data
-
-    error = OSError(errno.EIO, SECRET)
 
 
 class BareReader:
@@ -160,56 +147,6 @@ def test_the_stream_stays_open():
         assert not stream.closed
 
 
-# -------------------------------------------------------------------------------------------------- gzip and storage
-
-
-@pytest.mark.parametrize(("format_", "text"), [("jsonl", '{"a": "1"}\n'), ("csv", "a\n1\n"), ("json", '[{"a": "1"}]')])
-def test_text_formats_may_be_packed(format_, text):
-    """Each text format is read through gzip, also in several members."""
-    packed = gzip.compress(text[:3].encode()) + gzip.compress(text[3:].encode())
-    assert rows_of(packed, format_, gzipped=True) == [{"a": "1"}]
-
-
-@pytest.mark.parametrize("format_", ["jsonl", "csv", "json"])
-def test_a_wrong_gzip_ends_reading(format_):
-    """What isn't gzip, is cut off, or damaged, is told apart."""
-    packed = gzip.compress(b"[" + b", ".join(b'"%d"' % n for n in range(1000)) + b"]")
-    damaged = bytearray(packed)
-    damaged[20:40] = b"\xff" * 20
-    wrong_sum = packed[:-8] + bytes(8)
-
-    assert error_of(b"jane.doe\n" * 9, format_, gzipped=True) == (
-        "The source is no gzip file, or is damaged; if it is not packed, take the .gz off its name."
-    )
-    assert "is a gzip file that ends too early" in error_of(packed[:-20], format_, gzipped=True)
-    assert "is a damaged gzip file" in error_of(bytes(damaged), format_, gzipped=True)
-    assert "is no gzip file, or is damaged" in error_of(wrong_sum, format_, gzipped=True)
-
-
-def test_a_truncated_gzip_is_noticed_after_the_rows_before():
-    """The error says after which line the file broke off."""
-    data = b"".join(b'{"n": %d, "x": "%s"}\n' % (n, b"x" * (n % 97)) for n in range(20_000))
-    rows = read_rows(io.BytesIO(gzip.compress(data)[:-100]), format="jsonl", gzipped=True)
-
-    read = []
-    with pytest.raises(BrevoSourceError, match="ends too early after line") as caught:
-        read.extend(rows)
-    assert len(read) > 1000
-    assert f"after line {len(read)};" in str(caught.value)
-
-
-@pytest.mark.parametrize("format_", ["jsonl", "csv", "json"])
-def test_storage_that_fails_ends_reading(format_):
-    """An error of the storage is told with its place, and never taken for the end of the file."""
-    message = error_of(Unreadable(b'{"a": 1}\n'), format_)
-
-    place = "" if format_ == "json" else " after line 1"
-    assert message.startswith(f"The source can't be read{place} (Input/output error); check its storage")
-    stream = Unreadable(b"")
-    stream.error = PermissionError(SECRET)
-    assert error_of(stream, format_).startswith("The source can't be read (PermissionError);")
-
-
 # ------------------------------------------------------------------------------------------------------------------ CSV
 
 
@@ -269,10 +206,42 @@ def test_a_long_line_of_csv_keeps_the_quotes_in_step():
     assert rows_of(b'a,b\n1,"x\n' + long + b'"' + after, "csv") == [("line 2", "size"), {"a": "3", "b": "4"}]
 
 
-def test_a_cell_is_bounded():
-    """A cell beyond what Python's csv module reads is a broken row."""
-    limit = csv.field_size_limit()
-    assert rows_of("a\n" + "x" * (limit + 1) + "\ny", "csv") == [("line 2", "cells"), {"a": "y"}]
+def test_a_cell_may_be_as_long_as_its_record():
+    """Python's csv module reads no cell above 131,072 characters by itself, also in columns that nobody asks for."""
+    before = csv.field_size_limit(131_072)
+    try:
+        half = "x" * (MAX_LINE // 2)
+        assert rows_of(f"a,b\n1,{half}\n2,3\n", "csv") == [{"a": "1", "b": half}, {"a": "2", "b": "3"}]
+        long = half + "\n" + "x" * (MAX_LINE - 5)
+        assert rows_of(f'a,b\n1,"{long}"\n2,3\n', "csv") == [{"a": "1", "b": long}, {"a": "2", "b": "3"}]
+        assert rows_of("a\n" + "x" * (MAX_LINE + 1) + "\ny", "csv") == [("line 2", "size"), {"a": "y"}]
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_the_limit_of_cells_is_never_lowered():
+    """It is the whole process's, and another part of it may need more."""
+    before = csv.field_size_limit(10 * MAX_LINE)
+    try:
+        assert rows_of("a\n1\n", "csv") == [{"a": "1"}]
+        assert csv.field_size_limit() == 10 * MAX_LINE
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize(
+    "data", [b"a,b\r1,2\r", b'a,b\r1,"x\ny"\r', b'"a","b"\r1,2', b"a,b\r" + b"1,2\r" * MAX_LINE, BOM + b"a\r\r1\n"]
+)
+def test_lines_that_end_in_returns_alone_are_named(data):
+    """The whole file would be one line; nothing is wrong with its quotes or its length."""
+    assert error_of(data, "csv") == ("The lines of the CSV file end in \\r alone; write lines that end in \\n.")
+
+
+def test_returns_in_quoted_cells_and_before_line_ends_are_no_line_ends():
+    """What csv can read is read, and what isn't UTF-8 is named first."""
+    assert rows_of(b'"a\rb",c\r\r\n1,2\r\n', "csv") == [{"a\rb": "1", "c": "2"}]
+    assert rows_of(b"a,b\r", "csv") == []
+    assert "is no valid UTF-8" in error_of("a,b\r\n1,2\r\n".encode("utf-16"), "csv")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_it_gives_up_when_the_time_is_over(sandbox):
         ("400", False, "Brevo refused the request"),
         ("restricted", False, "may not make this call"),
         ("unknown-ip", True, "does not know this worker's IP address"),
-        ("non-json,status=200", True, "The answer is not one of Brevo's"),
+        ("non-json,status=200", True, "The answer is not what Brevo documents"),
     ],
 )
 def test_what_asking_again_does_not_cure_ends_it(sandbox, fault, retry, said):
