@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -69,17 +70,30 @@ def stored_connection(conn_id: str) -> Any:
     From Airflow 3.1 on, ``BaseHook.get_connection`` asks no database there, and finds none that was saved in the UI.
 
     :param conn_id: its id.
-    :raises AirflowNotFoundException: there is none.
+    :raises AirflowNotFoundException: there is none, or none that can be read.
     """
     from airflow.models.connection import Connection  # noqa: PLC0415 # heavy, and nothing for tasks
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException  # noqa: PLC0415 # nor is this
 
-    # Airflow 2 logs the whole traceback of a secrets backend, or a database, that isn't there.
-    logger = logging.getLogger(Connection.__module__)
-    logger.addFilter(_without_traceback)
+    # Airflow 2 logs the whole traceback of a secrets backend, or a database, that isn't there, and of a broken extra.
+    loggers = [logging.getLogger(f"{Connection.__module__}{name}") for name in ("", ".Connection")]
+    for logger in loggers:
+        logger.addFilter(_without_traceback)
     try:
-        return Connection.get_connection_from_secrets(conn_id)
+        connection = Connection.get_connection_from_secrets(conn_id)
     finally:
-        logger.removeFilter(_without_traceback)
+        for logger in loggers:
+            logger.removeFilter(_without_traceback)
+    if not _is_object(connection.extra):  # which Airflow 2 takes for no extra at all
+        raise AirflowNotFoundException(f"The extra of the connection {conn_id!r} is no JSON object")
+    return connection
+
+
+def _is_object(extra: str | None) -> bool:
+    try:
+        return isinstance(json.loads(extra or "{}"), dict)
+    except ValueError:
+        return False
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

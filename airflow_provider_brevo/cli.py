@@ -10,10 +10,11 @@ import argparse
 import contextlib
 import importlib
 import logging
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_brevo import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
-"""Exit codes: as wished; an event or the connection is no good; the input or the command line can't be used."""
+"""Exit codes: as wished; an event or the connection is no good; input, output or the command line can't be used."""
 
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 """Exit codes as shells have them: 128 and the number of the signal."""
@@ -71,26 +72,31 @@ class Command:
 
         :param options: what was typed.
         """
+        from airflow_provider_brevo.commands._output import Output  # noqa: PLC0415 # see above
         from airflow_provider_brevo.exceptions import BrevoError, BrevoUsageError  # noqa: PLC0415 # see above
 
-        out = sys.stdout
+        out = Output(sys.stdout)
+        err: Any = Output(sys.stderr, lasts=True)  # whoever can't be told of an error is no error
         logging.disable(logging.INFO)  # Airflow's own, of its setup
-        try:
-            module = importlib.import_module(f"airflow_provider_brevo.commands.{self.module}")
-            with contextlib.redirect_stdout(sys.stderr):  # where logs belong, wherever Airflow would write them
+        # Logs belong to stderr, wherever Airflow would write them.
+        with contextlib.redirect_stderr(err), contextlib.redirect_stdout(err):
+            try:
+                out.check()
+                module = importlib.import_module(f"airflow_provider_brevo.commands.{self.module}")
                 code: int = module.run(options, out)
                 out.flush()
-        except BrevoError as error:
-            sys.stderr.write(f"{error}\n")
-            return UNUSABLE if isinstance(error, BrevoUsageError) else FAILED
-        except KeyboardInterrupt:
-            return _INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read the output has gone. Python would complain of it when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-            return _BROKEN_PIPE
-        finally:
-            logging.disable(logging.NOTSET)
+                out.check()
+            except BrevoError as error:
+                err.write(f"{error}\n")
+                return UNUSABLE if isinstance(error, BrevoUsageError) else FAILED
+            except KeyboardInterrupt:
+                return _INTERRUPTED
+            except BrokenPipeError:  # whoever read the output has gone
+                return _BROKEN_PIPE
+            finally:
+                out.lasts = True
+                out.flush()
+                logging.disable(logging.NOTSET)
         return code
 
     def run_and_exit(self, options: argparse.Namespace) -> None:
@@ -191,6 +197,7 @@ def get_brevo_commands() -> list[CLICommand]:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``python -m airflow_provider_brevo``."""
     made = argparse.ArgumentParser(prog="python -m airflow_provider_brevo", description=_HELP)
+    made.add_argument("--version", action="version", version=f"airflow-provider-brevo {__version__}")
     commands = made.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         added = commands.add_parser(command.name, help=command.help, description=command.help)

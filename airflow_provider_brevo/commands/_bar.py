@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self, TextIO
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from airflow_provider_brevo.commands._output import Output
+
 
 class Bar:
     """A bar on stderr if that is a terminal. It is taken away in the end.
@@ -24,12 +26,11 @@ class Bar:
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
             from rich.console import Console  # noqa: PLC0415 # for terminals only
-            from rich.markup import escape  # noqa: PLC0415 # see above
             from rich.progress import Progress  # noqa: PLC0415 # see above
 
             console = Console(stderr=True)
             self._progress = Progress(console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-            self._task = self._progress.add_task(escape(self._what), total=self._total)
+            self._task = self._progress.add_task(self._what, total=self._total)
             self._progress.start()
         return self
 
@@ -42,13 +43,13 @@ class Bar:
         if self._progress is not None:
             self._progress.update(self._task, completed=done)
 
-    def write(self, line: str, out: TextIO) -> None:
-        """Write a line, above the bar if both are on the terminal.
+    def write(self, text: str, out: Output | TextIO) -> None:
+        """Write lines as they are, above the bar if both are on the terminal.
 
-        :param line: the line, without its end.
+        :param text: the lines, without the end of the last one.
         :param out: where to.
         """
         if self._progress is not None and out.isatty():
-            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.out(text, highlight=False)
         else:
-            out.write(f"{line}\n")
+            out.write(f"{text}\n")

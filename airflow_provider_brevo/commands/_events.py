@@ -78,7 +78,7 @@ class Events:
         self._gzipped = False
         if name != "-":
             self._format, self._gzipped = _format_of(name)
-        self._file = _copy_of(sys.stdin.buffer) if name == "-" else _opened(name)
+        self._file = _standard_input() if name == "-" else _opened(name)
         self._one = False
         if name == "-" or self._format == "json":
             self._look(may_be_lines=name == "-")
@@ -249,11 +249,20 @@ def _format_of(name: str) -> tuple[Format, bool]:
 def _opened(name: str) -> IO[bytes]:
     try:
         file = open(name, "rb")  # noqa: PTH123, SIM115 # closed by close()
+        return file if file.seekable() else _copy_of(file)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
-    else:
-        return file if file.seekable() else _copy_of(file)
     raise BrevoSourceError(f"{name} can't be opened ({reason})", advice="check the name, and that you may read it")
+
+
+def _standard_input() -> IO[bytes]:
+    try:
+        if sys.stdin is None:
+            raise OSError("it is closed")  # noqa: TRY301 # as Python has it
+        return _copy_of(sys.stdin.buffer)
+    except OSError as error:
+        reason = error.strerror or error
+    raise BrevoSourceError(f"Standard input can't be read ({reason})", advice="name a file, or pipe events into it")
 
 
 def _copy_of(pipe: IO[bytes]) -> IO[bytes]:

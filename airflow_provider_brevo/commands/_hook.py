@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from airflow_provider_brevo import _compat
+from airflow_provider_brevo.core.hosts import shown_id
+from airflow_provider_brevo.exceptions import BrevoUsageError
 from airflow_provider_brevo.hooks.brevo import BrevoHook
 
 if TYPE_CHECKING:
@@ -32,9 +37,21 @@ class CommandHook(BrevoHook):
         """Return a connection, also one that was saved in the UI.
 
         :param conn_id: its id.
-        :raises AirflowNotFoundException: there is none.
+        :raises BrevoUsageError: there is none, or none that can be read.
         """
-        return _compat.stored_connection(conn_id)
+        try:
+            return _compat.stored_connection(conn_id)
+        except AirflowNotFoundException as error:
+            variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+            if variable in os.environ:
+                raise BrevoUsageError(
+                    f"{variable} is set, but is no connection that Airflow can read",
+                    advice="check that it is JSON or a URI, its port a number, its extra an object",
+                ) from error
+            raise BrevoUsageError(
+                f"There is no connection {shown_id(conn_id)}, or none that can be read from here",
+                advice="add one of the type Brevo with this id, or check Airflow's database and secrets backend",
+            ) from error
 
     def _transport(self, settings: BrevoSettings) -> Transport | None:
         return self._make_transport(settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import json
 import threading
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.core.payload import encode
 from airflow_provider_brevo.core.redaction import clean_text
@@ -13,7 +13,7 @@ from airflow_provider_brevo.core.transport import Answer, RequestsTransport
 from airflow_provider_brevo.templating import Masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_brevo.core.config import BrevoSettings
     from airflow_provider_brevo.core.transport import Transport
@@ -44,17 +44,23 @@ class ShowingTransport:
     """A transport that shows what goes out and what comes back, but no exchange of OAuth credentials for a token.
 
     :param settings: the connection's.
-    :param out: takes the text.
+    :param show: takes each request and each answer as a text of some lines.
     :param sends: whether to send at all; ``False`` shows requests alone.
     :param show_values: show personal values as they are.
     :param first_only: show the first request and its answer, and none after that.
     """
 
     def __init__(
-        self, settings: BrevoSettings, out: TextIO, *, sends: bool, show_values: bool, first_only: bool
+        self,
+        settings: BrevoSettings,
+        show: Callable[[str], None],
+        *,
+        sends: bool,
+        show_values: bool,
+        first_only: bool,
     ) -> None:
         self._base_url = settings.base_url
-        self._out = out
+        self._show = show
         self._sends = sends
         self._show_values = show_values
         self._first_only = first_only
@@ -67,18 +73,14 @@ class ShowingTransport:
 
         :raises BrevoTransportError: no complete answer came.
         """
-        show = path.startswith("/") and self._is_to_be_shown()
-        if show:
-            self._out.write(f"{method} {self._base_url}{path}\n")
-            self._out.writelines(
-                f"{name}: {value if name.lower() in _PUBLIC_HEADERS else _MASK}\n" for name, value in headers.items()
-            )
-            self._out.write(f"\n{self._request_body(body)}\n\n")
-            self._out.flush()
+        shown = path.startswith("/") and self._is_to_be_shown()
+        if shown:
+            sent = {name: value if name.lower() in _PUBLIC_HEADERS else _MASK for name, value in headers.items()}
+            lines = [f"{method} {self._base_url}{path}", *(f"{name}: {value}" for name, value in sent.items())]
+            self._show("\n".join([*lines, "", self._request_body(body), ""]))
         answer = self._transport.send(method, path, headers=headers, body=body)
-        if show and self._sends:
-            self._out.write(f"{self._answer(answer, headers, body)}\n\n")
-            self._out.flush()
+        if shown and self._sends:
+            self._show(f"{self._answer(answer, headers, body)}\n")
         return answer
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from airflow_provider_brevo.cli import DONE, FAILED
 from airflow_provider_brevo.commands._hook import CommandHook
@@ -10,8 +10,10 @@ from airflow_provider_brevo.commands._hook import CommandHook
 if TYPE_CHECKING:
     import argparse
 
+    from airflow_provider_brevo.commands._output import Output
 
-def run(options: argparse.Namespace, out: TextIO) -> int:
+
+def run(options: argparse.Namespace, out: Output) -> int:
     """Say whether the connection works, as the button *Test* of Airflow's UI does.
 
     :param options: ``conn_id``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.exceptions import BrevoUsageError
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def run(options: argparse.Namespace, out: TextIO) -> int:
+def run(options: argparse.Namespace, out: Any) -> int:
     """Run the sandbox until it is interrupted.
 
     :param options: ``arguments``, the sandbox's own command line.
@@ -20,9 +20,10 @@ def run(options: argparse.Namespace, out: TextIO) -> int:
     """
     try:
         from airflow_provider_brevo.sandbox.__main__ import main  # noqa: PLC0415 # needs an extra
-    except ImportError as error:
+    except ImportError:
         raise BrevoUsageError(
-            "The sandbox needs aiohttp, which is not installed", advice="pip install 'airflow-provider-brevo[sandbox]'"
-        ) from error
+            "The sandbox needs aiohttp, which is not installed",
+            advice="install aiohttp, or this package with its extra sandbox",
+        ) from None
     with contextlib.redirect_stdout(out):
         return main(options.arguments)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_brevo.cli import DONE
 from airflow_provider_brevo.core.validation import load_schema
@@ -11,6 +11,8 @@ from airflow_provider_brevo.core.validation import load_schema
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from airflow_provider_brevo.commands._output import Output
 
 _EXAMPLE = """\
 from airflow_provider_brevo.operators.brevo import BrevoCreateEventOperator
@@ -27,7 +29,7 @@ BrevoCreateEventOperator(
 """
 
 
-def run(options: argparse.Namespace, out: TextIO) -> int:
+def run(options: argparse.Namespace, out: Output) -> int:
     """Print the schema of an event or a batch, the fields as a table, or an example.
 
     :param options: ``form``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from airflow_provider_brevo.cli import DONE, FAILED, UNUSABLE
 from airflow_provider_brevo.commands._bar import Bar
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from airflow_provider_brevo.commands._output import Output
     from airflow_provider_brevo.core.tracking_plan import TrackingPlan
 
 
-def run(options: argparse.Namespace, out: TextIO) -> int:
+def run(options: argparse.Namespace, out: Output) -> int:
     """Report every invalid event of every file.
 
     :param options: ``file``, a list; ``output``; ``properties_schema``.
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace, out: TextIO) -> int:
     return max(codes)
 
 
-def _check(name: str, plan: TrackingPlan | None, shown: Callable[[Finding], str], out: TextIO) -> int:
+def _check(name: str, plan: TrackingPlan | None, shown: Callable[[Finding], str], out: Output) -> int:
     events = Events(name)
     checked = Checked()
     try:
@@ -53,4 +54,4 @@ def _check(name: str, plan: TrackingPlan | None, shown: Callable[[Finding], str]
 
 def _as_json(finding: Finding) -> str:
     place = {"file": finding.file, "line": finding.line, "index": finding.index}
-    return json.dumps(place | asdict(finding.violation), ensure_ascii=False)
+    return json.dumps(place | asdict(finding.violation))  # ASCII, which any output can be
