@@ -80,7 +80,7 @@ CHANGES = (
     ),
     Change(
         name="drop the checkpoint",
-        path="core/sending.py",
+        path="core/recording.py",
         right="            self._store.save(self._progress)\n",
         wrong="",
         test="integration/test_bulk_reruns.py::test_a_retry_goes_on_where_the_last_try_ended",

@@ -121,6 +121,7 @@ class Batch:
             indices=[self.indices[at] for at in places],
             events=[self.events[at] for at in places],
             attempts=self.attempts,
+            unknown=self.unknown,
             keys=[self.keys[at] for at in places] if self.keys else [],
         )
 

@@ -34,6 +34,7 @@ def send_events(
     paused: Progress | None = None,
     warn: Callable[[str], None] = lambda _: None,
     report: Callable[[Progress], None] = lambda _: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> BulkResult:
     """Send the events of a source, or go on where an earlier try ended.
 
@@ -49,6 +50,8 @@ def send_events(
     :param warn: takes sentences that somebody should read.
     :param report: is called with the progress before anything is done, and then at most four times a second. It is one
         object that is kept up to date, until the work starts afresh with another one.
+    :param stop: tells whether to end early. It is asked some times a second; once it says so, no new request is made,
+        those under way are waited for and recorded, and :class:`BrevoBulkError` says how far it came.
     :return: the numbers.
     :raises BrevoInvalidEventsError: events break rules and ``on_invalid`` is ``fail``; nothing was sent.
     :raises BrevoSourceError: the source can't be read.
@@ -56,11 +59,14 @@ def send_events(
     :raises BrevoDeliveryError: ``at_most_once`` can't be promised here.
     :raises BrevoIncompleteError: all is sent that can be, and Brevo didn't take enough of it.
     :raises BrevoRequestError: Brevo can't be spoken to; what was taken until then is recorded.
-    :raises BulkPaused: the rate limit asks for a long wait.
+    :raises BrevoBulkError: it was stopped; a later try goes on.
+    :raises BulkPaused: Brevo asks for a long wait.
     """
     options = options or BulkOptions()
     attempt = attempt or Attempt()
     rejected = rejected or RejectedEvents(None)
+    if options.validate_only:
+        rejected = rejected.of_a_check()
     store = InMemory() if store is None or options.validate_only else store
     progress, cleared = _begin(store, options, attempt, paused, warn)
     if progress.finished:
@@ -71,9 +77,14 @@ def send_events(
     def send(progress: Progress) -> BulkResult:
         report(progress)
         job = SendingJob(
-            sender, options, store, rejected, progress, max_tries=attempt.max_tries, warn=warn, report=report
+            sender, options, store, rejected, progress, max_tries=attempt.max_tries, warn=warn, report=report, stop=stop
         )
         path = job.run(source(), prepare or Preparation())
+        if rejected.lost:
+            warn(
+                f"{rejected.lost} of the parts of {path} are gone, as if somebody had removed them: their events are"
+                " counted as rejected, and not in the file."
+            )
         return checked(result_of(progress, path), progress, options)
 
     try:
@@ -113,11 +124,13 @@ def _begin(
         unsettled = found.uncertain if once else found.waiting
         for start, stop in found.in_flight:
             unsettled.add(start, stop)
-        if once and found.in_flight:
-            warn(
-                f"An earlier try ended while events {found.in_flight} of the source were in flight. Nobody knows"
-                " whether Brevo took them, so they are not sent again."
+        if found.in_flight:
+            outcome = (
+                "Nobody knows whether Brevo took them, so they are not sent again."
+                if once
+                else "They are sent again; Brevo may have taken some of them already."
             )
+            warn(f"An earlier try ended while events {found.in_flight} of the source were in flight. {outcome}")
         found.in_flight.clear()
         found.session += 1
     return found, cleared

@@ -75,8 +75,8 @@ class BulkOptions:
     :param on_rerun: what to do once all is sent and the task is cleared: ``send`` again, or ``skip``.
     :param validate_only: check and don't send.
     :param max_retries: how often a batch whose request failed is sent again.
-    :param pause_after: seconds of waiting for the rate limit from which on to raise :class:`BulkPaused` rather than
-        wait; ``None`` waits however long it takes.
+    :param pause_after: seconds that Brevo asks to wait from which on to raise :class:`BulkPaused` rather than wait;
+        ``None`` waits however long it takes.
     """
 
     on_invalid: Literal["fail", "skip"] = "fail"
@@ -158,13 +158,13 @@ class BulkResult:
 
 
 class BulkPaused(Exception):  # noqa: N818 # not an error: the work goes on later
-    """The rate limit asks for a long wait, and nothing is in flight.
+    """Brevo asks for a long wait, for its rate limit or with a fault of its own, and no request is under way.
 
     :param seconds: how long to wait.
     :param progress: from where to go on.
     """
 
     def __init__(self, seconds: float, progress: Progress) -> None:
-        super().__init__(f"Brevo's rate limit asks to wait {seconds:.0f} s.")
+        super().__init__(f"Brevo asks to wait {seconds:.0f} s.")
         self.seconds = seconds
         self.progress = progress

@@ -59,6 +59,7 @@ class Progress:
     :param session: counts the runs of this code that worked on the source.
     :param max_tries: the task's: clearing a task raises it, a retry doesn't.
     :param finished: whether all events are settled.
+    :param pause: seconds for which nothing is sent now, as Brevo asks to wait. It is not recorded.
     :param keys: where the source is read in the order of a key: what is left of it by keys. Places then go on from try
         to try, and events that a later try reads again get new ones.
     """
@@ -80,6 +81,7 @@ class Progress:
     session: int = 0
     max_tries: int = 0
     finished: bool = False
+    pause: float = 0.0
     keys: Keys | None = None
 
     _RANGES = ("in_flight", "waiting", "uncertain")

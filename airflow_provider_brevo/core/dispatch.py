@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
@@ -112,6 +113,9 @@ class Dispatcher:
     def halt(self) -> None:
         """Send nothing more: what wasn't sent yet comes out as an outcome with a wait of zero."""
         self._halted.set()
+        with contextlib.suppress(queue.Empty):  # at once, however long the threads are busy
+            for batch in iter(self._ready.get_nowait, None):
+                self._outcomes.put(Outcome(batch=batch, wait=0.0))
 
     def proceed(self) -> None:
         """Send again after :meth:`halt`."""
@@ -119,7 +123,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """Stop the threads, once the requests under way have their answers."""
-        self._halted.set()
+        self.halt()
         for _ in self._threads:
             self._ready.put(None)
         for thread in self._threads:

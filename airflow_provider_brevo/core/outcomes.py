@@ -63,6 +63,7 @@ def after_answer(batch: Batch, answer: BatchAnswer, options: BulkOptions, *, jit
     decision.rejections = [_refused(batch, at, reason) for at, (reason, passing) in refused.items() if not passing]
     if again := sorted(at for at, (_, passing) in refused.items() if passing):
         part = _part(batch, again, attempts=batch.attempts + 1)
+        part.unknown = False  # Brevo has told what became of it
         decision.again = [(part, min(2.0**batch.attempts, _LONGEST_PAUSE) * (0.5 + jitter / 2))]
     return decision
 
@@ -75,7 +76,7 @@ def after_error(
     :param batch: what was sent; its state is moved.
     :param error: what happened.
     :param options: how to send.
-    :param patience: seconds from which on a wait for the rate limit concerns all batches.
+    :param patience: seconds beyond which a wait that Brevo asks for concerns all batches.
     :param jitter: a random number from 0 to 1.
     """
     if isinstance(error, BrevoPayloadTooLargeError):
@@ -93,7 +94,7 @@ def after_error(
     batch.throttled, batch.attempts = batch.throttled + limited, batch.attempts + (not limited)
     if pause is None:
         return Decision(held=batch, failure=placed(error, batch))
-    if limited and pause > patience:
+    if (pause if limited else error.retry_after or 0.0) > patience:
         return Decision(held=batch, pause=pause)
     batch.state = State.IN_FLIGHT  # it is still recorded so
     return Decision(again=[(batch, pause)])

@@ -31,6 +31,8 @@ class RejectedEvents:
 
     def __init__(self, path: Any) -> None:
         self.path: Any = path
+        self.lost = 0
+        """Parts that :meth:`merge` did not find: somebody has removed them."""
         self._lines: list[bytes] = []
         self._size = 0
 
@@ -40,6 +42,11 @@ class RejectedEvents:
             line = rejection.to_line()
             self._lines.append(line)
             self._size += len(line)
+
+    def of_a_check(self) -> RejectedEvents:
+        """Return what writes to a file beside this one, which goes on saying what became of a sending."""
+        path = self.path
+        return RejectedEvents(None if path is None else path.parent / f"{path.stem}.check{path.suffix}")
 
     @property
     def is_full(self) -> bool:
@@ -65,7 +72,7 @@ class RejectedEvents:
     def merge(self, progress: Progress) -> str | None:
         """Put the parts together to the file, and return where it is, or ``None`` if nothing was rejected.
 
-        The parts stay until :meth:`clean_up`, so that it can be done again.
+        The parts stay until :meth:`clean_up`, so that it can be done again. Those that are gone are counted as lost.
 
         :raises BrevoCheckpointError: it can't be written.
         """
@@ -79,8 +86,9 @@ class RejectedEvents:
                 if hasattr(self.path, "chmod"):
                     with contextlib.suppress(NotImplementedError):
                         self.path.chmod(0o600)
+                self.lost = 0
                 for part in self._parts(progress.parts):
-                    file.write(part.read_bytes())
+                    file.write(self._read(part))
                 if isinstance(self.path, Path):
                     file.flush()
                     os.fsync(file.fileno())  # before the parts are removed
@@ -100,6 +108,14 @@ class RejectedEvents:
         for part in self._parts(counts):
             with contextlib.suppress(Exception):
                 part.unlink()
+
+    def _read(self, part: Any) -> bytes:
+        try:
+            lines: bytes = part.read_bytes()
+        except FileNotFoundError:
+            self.lost += 1
+            return b""
+        return lines
 
     def _parts(self, counts: Mapping[int, int]) -> Iterator[Any]:
         if self.path is not None:

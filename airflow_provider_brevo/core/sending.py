@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import itertools
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_brevo.core.backlog import Backlog
 from airflow_provider_brevo.core.batches import Batch, Planner, Rejection, Spool
 from airflow_provider_brevo.core.bulk_states import BulkPaused, Happening, State, next_state
-from airflow_provider_brevo.core.checkpoint import MAX_BYTES, SECONDS_BETWEEN_WRITES, Progress, size_of
+from airflow_provider_brevo.core.checkpoint import MAX_BYTES, Progress, size_of
 from airflow_provider_brevo.core.dispatch import PATIENCE, Dispatcher, Outcome, Sender
-from airflow_provider_brevo.core.outcomes import Decision, after_answer, after_error, placed, places
-from airflow_provider_brevo.core.spooling import SHOWN, spool_if_valid
+from airflow_provider_brevo.core.outcomes import Decision, after_answer, after_error, placed
+from airflow_provider_brevo.core.recording import Recorder
+from airflow_provider_brevo.core.spooling import spool_if_valid
+from airflow_provider_brevo.core.telling import Telling
 from airflow_provider_brevo.exceptions import (
+    BrevoBulkError,
     BrevoCheckpointError,
     BrevoRateLimitError,
     BrevoRequestError,
@@ -44,6 +46,7 @@ class SendingJob:
     :param max_tries: the task's; recorded once the source was compared, as only then a clear is dealt with.
     :param warn: takes sentences that somebody should read.
     :param report: is called with the progress at most four times a second.
+    :param stop: tells whether to end early.
     """
 
     def __init__(
@@ -57,30 +60,26 @@ class SendingJob:
         max_tries: int,
         warn: Callable[[str], None],
         report: Callable[[Progress], None],
+        stop: Callable[[], bool],
     ) -> None:
         self._options = options
-        self._store = store
         self._rejected = rejected
         self._progress = progress
         self._max_tries = max_tries
         self._warn = warn
         self._report = report
+        self._stop = stop
+        self._recorder = Recorder(store, rejected, progress)
+        self._telling = Telling(warn, in_order=options.max_in_flight == 1)
         self._dispatcher = Dispatcher(sender, max_in_flight=options.max_in_flight)
         self._window = _FIRST_WINDOW
-        self._again: list[Batch] = []  # to be recorded and sent before anything new
-        self._delayed: list[tuple[float, int, Batch]] = []  # recorded; due at a time
-        self._order = itertools.count()
+        self._backlog = Backlog()
         self._failure: BaseException | None = None
         self._resume_at: float | None = None
         self._unknown_in_a_row = 0
-        self._shown = 0
-        self._warned_of_order = options.max_in_flight == 1
-        self._dirty = False
-        self._whole = True  # whether the progress may be recorded as it is
         self._record_bytes = 0
         self._batch_bytes = 0
-        self._started = self._last_write = self._last_report = time.monotonic()
-        self._seconds_before = progress.seconds
+        self._last_report = time.monotonic()
 
     # ------------------------------------------------------------------------------------------------ the whole job
 
@@ -92,58 +91,52 @@ class SendingJob:
         :return: where the rejected events are, or ``None``. Everything is settled.
         """
         self._progress.begin(rows)
-        self._save()  # which shows that it can be written, before anything is sent
+        self._recorder.save()  # which shows that it can be written, before anything is sent
         planner = Planner(rows, prepare, batch_size=self._options.batch_size, resumed=self._progress)
         spool = Spool()
         try:
             batches = planner.batches()
             if self._options.validate_only:
                 self._only_check(batches)
-            else:
-                if self._options.on_invalid == "fail":
-                    spool_if_valid(planner, spool, self._rejected, self._progress, tell=self._tell)
-                    batches = spool.batches()
-                try:
+            elif self._options.on_invalid == "fail":
+                spool_if_valid(planner, spool, self._rejected, self._progress, tell=self._tell_or_end)
+                batches = spool.batches()
+            try:
+                if not self._options.validate_only:
                     self._send_all(batches)
-                except BaseException as error:
-                    self._wind_down(record=not isinstance(error, BrevoCheckpointError))
-                    raise
+                return self._finish(planner)
+            except BaseException as error:
+                self._wind_down(record=not isinstance(error, BrevoCheckpointError))
+                raise
         finally:
             self._dispatcher.close()
             spool.close()
+
+    def _finish(self, planner: Planner) -> str | None:
         if not planner.total:
             self._warn("The source has no events: nothing was sent.")
+        self._telling.ended()
         self._progress.planned = planner.stop
-        return self._finish()
-
-    def _finish(self) -> str | None:
         self._rejected.flush(self._progress)
+        if self._recorder.dirty and self._rejected.path_of(self._progress):
+            self._recorder.wait_and_save()  # what Brevo took, lest it be lost with a file that can't be put together
         path = self._rejected.merge(self._progress)
         self._progress.finished, self._progress.max_tries = True, self._max_tries
-        self._wait_to_write()
-        self._save()
+        self._recorder.wait_and_save()
         self._rejected.clean_up(self._progress)
         return path
 
     def _wind_down(self, *, record: bool) -> None:
         """Something ends the job early: take over what is known by now, and don't let that hide what has happened."""
         self._dispatcher.close()
-        if not record or not self._whole:
+        if not record or not self._recorder.whole:
             return  # what the last checkpoint says stands
         while (outcome := self._dispatcher.get(0)) is not None:
             self._take(outcome)
         self._release()
-        if self._dirty:
-            self._wait_to_write()
+        if self._recorder.dirty:
             with contextlib.suppress(BrevoCheckpointError):
-                self._save()
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Change the progress: it isn't recorded half changed, if a signal ends the task meanwhile."""
-        self._whole = False
-        yield
-        self._whole = True
+                self._recorder.wait_and_save()
 
     def _only_check(self, batches: Iterator[Batch]) -> None:
         for batch in batches:
@@ -151,39 +144,69 @@ class SendingJob:
             self._progress.skipped += len(batch.events)
             if self._rejected.is_full:
                 self._rejected.flush(self._progress)
-            self._tell()
+            self._tell_or_end()
 
     def _send_all(self, batches: Iterator[Batch]) -> None:
         exhausted = False
         while True:
-            stopping = self._failure is not None or self._resume_at is not None
-            if not stopping:
-                if self._wants_more(exhausted=exhausted) and self._may_write():
+            stopping = self._is_stopping()
+            if stopping:
+                self._release()
+            else:
+                if self._wants_more(exhausted=exhausted) and not self._recorder.next_write_in:
                     exhausted = self._plan(batches)
-                self._put_delayed()
-            if self._dirty and self._may_write() and (self._store.durable or self._rejected.is_full):
-                self._save()
+                for batch in self._backlog.due(time.monotonic()):
+                    self._dispatcher.put(batch)
+            if self._recorder.dirty and not self._recorder.next_write_in:
+                self._record_outcomes()
             if not self._take_over(self._patience(stopping=stopping)) and not self._dispatcher.outstanding:
                 if stopping:
                     self._settle()
-                elif exhausted and not self._again and not self._delayed:
+                elif exhausted and not self._backlog:
                     return
             self._tell()
+
+    def _record_outcomes(self) -> None:
+        if self._recorder.durable or self._rejected.is_full:
+            self._recorder.save()
+
+    def _is_stopping(self) -> bool:
+        """Tell whether nothing more is to be sent for now."""
+        if self._stop():
+            self._dispatcher.halt()
+            return True
+        return self._failure is not None or self._resume_at is not None
 
     def _tell(self) -> None:
         now = time.monotonic()
         if now - self._last_report >= _TICK:
             self._last_report = now
-            self._progress.seconds = self._seconds_before + now - self._started
+            self._recorder.count_seconds()
             self._report(self._progress)
+
+    def _tell_or_end(self) -> None:
+        """Nothing is under way: tell how far it is, or end if that is asked for."""
+        if self._stop():
+            recorded = "what it took is recorded, and a retry goes on from there"
+            stopped = BrevoBulkError(
+                f"The task was stopped after Brevo took {self._progress.accepted} events",
+                advice=recorded if self._recorder.durable else "a retry starts from the beginning",
+            )
+            stopped.retry_later = True
+            raise stopped
+        self._tell()
 
     # ----------------------------------------------------------------------------------------- planning and recording
 
     def _wants_more(self, *, exhausted: bool) -> bool:
-        if exhausted and not self._again:
+        if not self._backlog.held and (exhausted or self._is_crowded()):
             return False
         # Each write of a durable checkpoint fills the window up; without one there is no hurry.
-        return self._dispatcher.ahead < (self._room() if self._store.durable else self._window // 2 + 1)
+        return self._dispatcher.ahead < (self._room() if self._recorder.durable else self._window // 2 + 1)
+
+    def _is_crowded(self) -> bool:
+        """Tell whether enough waits to be sent again. Brevo may be down: it and our memory are spared new batches."""
+        return self._backlog.delayed > 2 * self._options.max_in_flight
 
     def _room(self) -> int:
         """Return how many batches may be recorded and not yet be under way."""
@@ -192,10 +215,10 @@ class SendingJob:
     def _plan(self, batches: Iterator[Batch]) -> bool:
         """Record the next window of batches and hand it over; return whether the source is exhausted."""
         if not self._dispatcher.ahead and self._batch_bytes:  # all of the last window is under way or answered
-            self._window = min(self._window * 2, _LARGEST_WINDOW if self._store.durable else _ENOUGH)
+            self._window = min(self._window * 2, _LARGEST_WINDOW if self._recorder.durable else _ENOUGH)
         room = max(1, self._room() - self._dispatcher.ahead)
-        fits = self._fitting_bytes()
-        window = self._again[:room]
+        fits = 0 if self._is_crowded() else self._fitting_bytes()
+        window = self._backlog.held[:room]
         held = len(window)
         deadline = time.monotonic() + _TICK
         exhausted = False
@@ -210,24 +233,24 @@ class SendingJob:
             self._record_bytes = max(self._record_bytes, record_bytes)
         if not window:
             return exhausted
-        with self._changing():
-            del self._again[:held]
+        with self._recorder.changing():
+            del self._backlog.held[:held]
             for batch in window:
                 self._record(batch)
             self._progress.max_tries = self._max_tries
-            self._save()
+            self._recorder.save()
         for batch in window:
             if batch.events:
-                self._warn_of_order(batch)
+                self._telling.about_to_send(batch)
                 self._dispatcher.put(batch)
                 self._take_over(0)  # a failure stops the rest
         return exhausted
 
     def _fitting_bytes(self) -> int:
         """Return how much the checkpoint may still grow, whatever becomes of the batches that are not settled."""
-        unsettled = self._dispatcher.outstanding + len(self._delayed) + len(self._again)
+        unsettled = self._dispatcher.outstanding + len(self._backlog)
         fits = _FULL
-        if self._store.durable:
+        if self._recorder.durable:
             fits -= size_of(self._progress.to_json()) + unsettled * self._record_bytes
         return fits if unsettled else max(1, fits)
 
@@ -245,79 +268,49 @@ class SendingJob:
         self._progress.rejected += 1
         self._progress.reasons.update(rejection.rules)
         self._rejected.add(rejection)
-        self._dirty = True
-        if self._shown < SHOWN:
-            self._shown += 1
-            more = " Further rejections are counted, and not shown." if self._shown == SHOWN else ""
-            self._warn(f"Rejected: {rejection}.{more}")
-
-    def _warn_of_order(self, batch: Batch) -> None:
-        if not self._warned_of_order and b'"contact_properties":' in b"".join(batch.events):
-            self._warned_of_order = True
-            self._warn(
-                "Events with contact_properties are sent by several requests at once: two updates of one contact may"
-                " overtake each other. max_in_flight=1 keeps their order, unless a request has to be made again."
-            )
-
-    def _may_write(self) -> bool:
-        return not self._store.durable or time.monotonic() - self._last_write >= SECONDS_BETWEEN_WRITES
-
-    def _wait_to_write(self) -> None:
-        while not self._may_write():
-            time.sleep(0.01)
-
-    def _save(self) -> None:
-        self._rejected.flush(self._progress)
-        self._progress.seconds = self._seconds_before + time.monotonic() - self._started
-        if self._store.durable:
-            self._last_write = time.monotonic()
-            self._store.save(self._progress)
-        self._dirty = False
+        self._recorder.dirty = True
+        self._telling.rejected(rejection)
 
     # ---------------------------------------------------------------------------------------------- sending and waiting
-
-    def _put_delayed(self) -> None:
-        while self._delayed and self._delayed[0][0] <= time.monotonic():
-            self._dispatcher.put(heapq.heappop(self._delayed)[2])
 
     def _patience(self, *, stopping: bool) -> float:
         """Return how long to wait for an outcome, until there is something else to do."""
         if stopping:
             return _TICK if self._dispatcher.outstanding else 0.0
-        if not (self._dispatcher.outstanding or self._delayed or self._store.durable):
+        durable = self._recorder.durable
+        if not (self._dispatcher.outstanding or self._backlog.delayed or durable):
             return 0.0
-        now = time.monotonic()
-        moments = [self._last_write + SECONDS_BETWEEN_WRITES - now if self._store.durable else 0.05, _TICK]
-        if self._delayed:
-            moments.append(self._delayed[0][0] - now)
-        return max(0.002, min(moments))
+        # Where it may be written already, there is nothing to write until an outcome comes.
+        next_write = (self._recorder.next_write_in or _TICK) if durable else 0.05
+        return max(0.002, min(_TICK, next_write, self._backlog.next_at - time.monotonic()))
 
     def _settle(self) -> None:
         """Nothing is under way: record that, then give up, pause, or wait and go on."""
         self._release()
-        self._wait_to_write()
-        self._save()
+        self._recorder.wait_and_save()
         if self._failure is not None:
             raise self._failure
+        self._tell_or_end()
         wait = (self._resume_at or 0.0) - time.monotonic()
         if self._options.pause_after is not None and wait >= self._options.pause_after:
             raise BulkPaused(wait, self._progress)
         while (wait := (self._resume_at or 0.0) - time.monotonic()) > 0:
+            self._progress.pause = wait
             time.sleep(min(wait, _TICK))
-            self._tell()
+            self._tell_or_end()
+        self._progress.pause = 0.0
         self._resume_at = None
         self._dispatcher.proceed()
 
     def _release(self) -> None:
-        """Nothing is under way: what certainly wasn't taken is waiting, and no longer in flight."""
-        self._again += (batch for _, _, batch in sorted(self._delayed))
-        self._delayed.clear()
-        for batch in self._again:
-            if not batch.unknown and batch.indices[0] in self._progress.in_flight:
-                self._dirty = True
-                for start, stop in batch.runs():
-                    self._progress.in_flight.remove(start, stop)
-                    self._progress.waiting.add(start, stop)
+        """Nothing more is sent for now: what certainly wasn't taken is waiting, and no longer in flight."""
+        with self._recorder.changing():
+            for batch in self._backlog.hold_all():
+                if not batch.unknown and batch.indices[0] in self._progress.in_flight:
+                    self._recorder.dirty = True
+                    for start, stop in batch.runs():
+                        self._progress.in_flight.remove(start, stop)
+                        self._progress.waiting.add(start, stop)
 
     # ------------------------------------------------------------------------------------------------ what became of it
 
@@ -326,14 +319,14 @@ class SendingJob:
         came = False
         while outcome := self._dispatcher.get(0 if came else seconds):
             came = True
-            with self._changing():
+            with self._recorder.changing():
                 self._take(outcome)
         return came
 
     def _take(self, outcome: Outcome) -> None:
         batch = outcome.batch
         if outcome.wait is not None:
-            self._again.append(batch)
+            self._backlog.held.append(batch)
             if outcome.wait > PATIENCE:
                 self._pause(outcome.wait)
             return
@@ -344,14 +337,17 @@ class SendingJob:
             self._apply(batch, after_answer(batch, outcome.answer, self._options, jitter=jitter))
         elif isinstance(outcome.error, BrevoRequestError):
             self._progress.requests += 1
-            self._progress.throttled += isinstance(outcome.error, BrevoRateLimitError)
+            throttled, was_unknown = isinstance(outcome.error, BrevoRateLimitError), batch.unknown
+            self._progress.throttled += throttled
             decision = after_error(batch, outcome.error, self._options, patience=PATIENCE, jitter=jitter)
             self._apply(batch, decision)
             if decision.uncertain:
                 self._count_unknown(batch, outcome.error)
+            elif outcome.error.retry_here and not throttled and decision.failure is None:
+                self._telling.sent_again(batch, outcome.error, doubtful=batch.unknown and not was_unknown)
         else:
             batch.unknown = True
-            self._again.append(batch)
+            self._backlog.held.append(batch)
             self._fail(outcome.error)
 
     def _apply(self, batch: Batch, decision: Decision) -> None:
@@ -364,9 +360,9 @@ class SendingJob:
             for again, seconds in decision.again:
                 for start, stop in again.runs():
                     progress.in_flight.add(start, stop)
-                self._delay(again, seconds)
+                self._backlog.delay(again, until=time.monotonic() + seconds)
         else:
-            self._again.append(decision.held)
+            self._backlog.held.append(decision.held)
         if decision.pause:
             self._pause(decision.pause)
         progress.accepted += decision.accepted
@@ -375,20 +371,17 @@ class SendingJob:
             self._reject(rejection)
         if decision.failure is not None:
             self._fail(decision.failure)
-        self._dirty = True
+        self._recorder.dirty = True
 
     def _count_unknown(self, batch: Batch, error: BrevoRequestError) -> None:
         """Warn of events that are given up, and end when that happens to one batch after the other."""
-        self._warn(f"Nobody knows whether Brevo took {places(batch)}: {error}")
+        self._telling.given_up(batch, error)
         self._unknown_in_a_row += 1
         if size_of(self._progress.uncertain.to_json()) > MAX_BYTES // 2:
             problem = f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes"
             self._fail(BrevoCheckpointError(problem, advice="look for them in Brevo, and send the others by a new run"))
         if self._unknown_in_a_row > self._options.max_retries:
             self._fail(placed(error, batch))
-
-    def _delay(self, batch: Batch, seconds: float) -> None:
-        heapq.heappush(self._delayed, (time.monotonic() + seconds, next(self._order), batch))
 
     def _pause(self, seconds: float) -> None:
         self._dispatcher.halt()

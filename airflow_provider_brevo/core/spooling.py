@@ -27,7 +27,8 @@ def spool_if_valid(
     :param rejected: takes the invalid events.
     :param progress: where the work goes on from; it is left as it is.
     :param tell: is called after each batch.
-    :raises BrevoInvalidEventsError: events are invalid; the file of rejected events holds them.
+    :raises BrevoInvalidEventsError: events are invalid; the file of rejected events holds them, and those that earlier
+        tries rejected.
     """
     invalid = 0
     reasons: dict[str, int] = {}
@@ -47,6 +48,14 @@ def spool_if_valid(
         tell()
     if invalid:
         rejected.flush(scratch)
-        rejected.merge(scratch)
+        path = rejected.merge(Progress(parts={**progress.parts, **scratch.parts}))
         rejected.clean_up(scratch)
-        raise BrevoInvalidEventsError(total=planner.total, invalid=invalid, reasons=reasons, first=first)
+        raise BrevoInvalidEventsError(
+            total=planner.total,
+            invalid=invalid,
+            reasons=reasons,
+            first=first,
+            accepted=progress.accepted,
+            rejected=progress.rejected + invalid,
+            rejected_path=path,
+        )

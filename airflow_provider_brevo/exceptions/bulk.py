@@ -18,23 +18,42 @@ class BrevoBulkError(BrevoError):
 
 
 class BrevoInvalidEventsError(BrevoBulkError):
-    """Events of the source break rules of the Events API; none was sent.
+    """Events of the source break rules of the Events API; this try has sent none.
 
     :param total: how many events the source has.
     :param invalid: how many of them break rules.
     :param reasons: how often each rule is broken.
     :param first: the first invalid events, each as a sentence with its place.
+    :param accepted: how many events earlier tries have sent.
+    :param rejected: how many were rejected, by earlier tries or as invalid; the invalid ones by default.
+    :param rejected_path: the file of all that were rejected, if there is one.
     """
 
-    def __init__(self, *, total: int, invalid: int, reasons: Mapping[str, int], first: Iterable[str]) -> None:
+    def __init__(
+        self,
+        *,
+        total: int,
+        invalid: int,
+        reasons: Mapping[str, int],
+        first: Iterable[str],
+        accepted: int = 0,
+        rejected: int | None = None,
+        rejected_path: str | None = None,
+    ) -> None:
         self.total = total
+        self.accepted = accepted
+        self.rejected = invalid if rejected is None else rejected
+        self.rejected_path = rejected_path
         self.invalid = invalid
         self.reasons = dict(reasons)
         counted = ", ".join(f"{rule} {count}" for rule, count in sorted(reasons.items()))
         lines = [f"  - {sentence}" for sentence in first]
         if invalid > len(lines):
             lines.append(f"  - and {invalid - len(lines)} more events")
-        what = f"{invalid} of {total} events {'is' if invalid == 1 else 'are'} invalid, so none was sent"
+        so = "invalid, so none was sent"
+        if accepted:
+            so = f"invalid, so no more were sent after the {accepted} of earlier tries"
+        what = f"{invalid} of {total} events {'is' if invalid == 1 else 'are'} {so}"
         super().__init__("\n".join([f"{what} (by rule: {counted}):", *lines]))
 
     def __str__(self) -> str:

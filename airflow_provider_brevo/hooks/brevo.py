@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_brevo.core.transport import Transport
 
 _SECONDS_BETWEEN_LINES = 10.0
+_LONG_PAUSE = 5.0
 
 
 class BrevoHook(BaseHook):
@@ -186,6 +187,7 @@ class BrevoHook(BaseHook):
         pause_after: float | None = None,
         paused: Progress | None = None,
         report: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> BulkResult:
         """Convert, check and send many events, in batches.
 
@@ -207,10 +209,12 @@ class BrevoHook(BaseHook):
         :param store: where the checkpoint is kept; by default in memory, so that a later call begins anew.
         :param rejected: takes the rejected events.
         :param attempt: which try of a task this is.
-        :param pause_after: seconds of waiting for the rate limit from which on to raise
-            :class:`~airflow_provider_brevo.core.bulk_states.BulkPaused` rather than wait.
+        :param pause_after: seconds that Brevo asks to wait, for its rate limit or with a fault of its own, from which
+            on to raise :class:`~airflow_provider_brevo.core.bulk_states.BulkPaused` rather than wait.
         :param paused: the progress that it carried, to go on from there.
         :param report: is called with the progress at the start, and then at most four times a second.
+        :param stop: tells whether to end early, such as the ``is_set`` of a ``threading.Event``. It is asked some times
+            a second. Once it says so, no new request is made, and what is under way is waited for and recorded.
         :return: the numbers.
         :raises BrevoUsageError: arguments can't be used; the error lists all of them.
         :raises BrevoSettingsError: the connection's fields can't be used.
@@ -220,6 +224,7 @@ class BrevoHook(BaseHook):
         :raises BrevoDeliveryError: ``at_most_once`` can't be promised here.
         :raises BrevoIncompleteError: all is sent that can be, and Brevo didn't take enough of it.
         :raises BrevoRequestError: Brevo can't be spoken to; what was taken until then is recorded.
+        :raises BrevoBulkError: ``stop`` has ended it; what was taken until then is recorded.
         """
         chosen: dict[str, Any] = {
             "on_invalid": on_invalid,
@@ -257,6 +262,7 @@ class BrevoHook(BaseHook):
             paused=paused,
             warn=self.log.warning,
             report=tell,
+            stop=stop,
         )
 
     def get_events(
@@ -372,8 +378,12 @@ class _ProgressLog:
     def __init__(self, info: Callable[..., None]) -> None:
         self._info = info
         self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
+        self._pause = 0.0
 
     def __call__(self, progress: Progress) -> None:
+        if progress.pause > max(self._pause, _LONG_PAUSE):  # a pause that has begun becomes shorter
+            self._info("Brevo asks to wait %.0f s: nothing is sent until then.", progress.pause)
+        self._pause = progress.pause
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
@@ -381,6 +391,7 @@ class _ProgressLog:
             self._info("Reading and checking events; nothing was sent yet.")
             return
         self._info(
-            "Brevo took %d events so far, in %d requests; %d were rejected.",
+            "Brevo took %d events so far, in %d requests; %d were rejected.%s",
             *(progress.accepted, progress.requests, progress.rejected),
+            f" Waiting {progress.pause:.0f} s more, as Brevo asks." if progress.pause else "",
         )

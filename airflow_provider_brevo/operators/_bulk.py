@@ -58,6 +58,8 @@ class BulkTask(BrevoTask):
 
     operator_extra_links: Collection[BaseOperatorLink] = (BrevoBatchReferenceLink(),)
 
+    _killed = False
+
     # Airflow's, of the operator that this is mixed into.
     log: Any
     retries: int | None
@@ -80,22 +82,27 @@ class BulkTask(BrevoTask):
         """
         return self._send(context, paused=event)
 
+    def on_kill(self) -> None:
+        """End soon and in order: nothing more is sent, and what is under way is waited for and recorded.
+
+        From Airflow 3 on that is all that a task gets to know, in a signal handler, some seconds before it is killed.
+        """
+        self._killed = True
+
     def _send(self, context: Any, *, paused: Mapping[str, Any] | None) -> dict[str, Any]:
         from airflow_provider_brevo.core.bulk_states import BulkPaused  # noqa: PLC0415 # not needed to parse a DAG
         from airflow_provider_brevo.hooks.brevo import BrevoHook  # noqa: PLC0415 # parsing a DAG must not import requests
 
         hook = BrevoHook(self.brevo_conn_id)
         counters = _Counters()
-        rejected_path: Any = None
         try:
             with self._connected(), counters:
                 arguments = self._arguments(context, paused)
-                rejected_path = arguments["rejected"].path
-                result = hook.create_events(report=counters, **arguments)
+                result = hook.create_events(report=counters, stop=lambda: self._killed, **arguments)
         except BulkPaused as pause:
             self._defer(pause)
         except BrevoError as error:
-            self._leave_result(context, error, rejected_path)
+            self._leave_result(context, error)
             if getattr(error, "retry_later", False):
                 raise
             raise AirflowFailException(str(error)) from error
@@ -127,7 +134,7 @@ class BulkTask(BrevoTask):
         trigger = BrevoWaitTrigger(until=time.time() + pause.seconds, progress=pause.progress.to_json())
         self.defer(trigger=trigger, method_name="execute_complete")
 
-    def _leave_result(self, context: Any, error: BrevoError, rejected_path: Any) -> None:
+    def _leave_result(self, context: Any, error: BrevoError) -> None:
         """Leave the numbers of a failing end to the tasks that come after it."""
         if isinstance(error, BrevoIncompleteError):
             context["ti"].xcom_push(key=_RESULT, value=error.result)
@@ -135,8 +142,9 @@ class BulkTask(BrevoTask):
             from airflow_provider_brevo.core.bulk_states import BulkResult  # noqa: PLC0415 # loaded by now
 
             _compat.count("brevo.events.rejected", error.invalid)
-            written = None if rejected_path is None else str(rejected_path)
-            result = BulkResult(total=error.total, rejected=error.invalid, rejected_path=written)
+            result = BulkResult(
+                total=error.total, accepted=error.accepted, rejected=error.rejected, rejected_path=error.rejected_path
+            )
             context["ti"].xcom_push(key=_RESULT, value=asdict(result))
 
     # --------------------------------------------------------------------------------------------- from Airflow's words

@@ -58,7 +58,7 @@ class SqlToBrevoEventsOperator(BulkTask, BaseOperator):
     :param delivery: ``at_least_once`` (default) sends again what Brevo may have taken when a connection breaks.
         ``at_most_once`` never does, and fails the task with the places of those events instead; it needs a checkpoint.
     :param on_rerun: what to do if the task is cleared after all was sent: ``send`` (default) it again, or ``skip``.
-    :param deferrable: give the worker's slot back during long waits for the rate limit. By default as
+    :param deferrable: give the worker's slot back during long waits that Brevo asks for. By default as
         ``[operators] default_deferrable`` says.
     :param defer_after: seconds of such a wait from which on it is worth it.
     :param validate: check the rules of the Events API before sending. ``False`` lets pass whatever has a JSON form.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_brevo.core import outcomes, retry, sending
+from airflow_provider_brevo.core import outcomes, recording, retry, sending
 from airflow_provider_brevo.core.batch_answers import BatchAnswer, Refusal
 from airflow_provider_brevo.core.bulk import send_events
 from airflow_provider_brevo.core.bulk_states import Attempt, BulkOptions
@@ -26,7 +26,7 @@ def _quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retry, "_FIRST_PAUSE", 0.0005)
         patch.setattr(outcomes, "_LONGEST_PAUSE", 0.0005)
-        patch.setattr(sending, "SECONDS_BETWEEN_WRITES", 0.0005)
+        patch.setattr(recording, "SECONDS_BETWEEN_WRITES", 0.0005)
         patch.setattr(sending, "_TICK", 0.002)
         yield
 

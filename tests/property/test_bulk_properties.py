@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_brevo.core import sending
+from airflow_provider_brevo.core import recording, sending
 from airflow_provider_brevo.core.batch_answers import BatchAnswer, Refusal
 from airflow_provider_brevo.core.batches import Rejection
 from airflow_provider_brevo.core.bulk import send_events
@@ -21,6 +21,7 @@ from airflow_provider_brevo.core.checkpoint import Progress
 from airflow_provider_brevo.core.dispatch import Dispatcher
 from airflow_provider_brevo.core.rejections import RejectedEvents
 from airflow_provider_brevo.exceptions import (
+    BrevoBulkError,
     BrevoConnectError,
     BrevoConnectionLostError,
     BrevoIncompleteError,
@@ -56,6 +57,7 @@ class FastDispatcher(Dispatcher):
 def _fast():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sending, "time", FastTime)
+        patch.setattr(recording, "time", FastTime)
         patch.setattr(sending, "Dispatcher", FastDispatcher)
         yield
 
@@ -70,8 +72,9 @@ class World:
     durable = True
     kept_in = "the test"
 
-    def __init__(self, fates, faults, deaths, folder, breaks=()):
+    def __init__(self, fates, faults, deaths, folder, breaks=(), stops=()):
         self.fates, self.faults, self.deaths, self.breaks = fates, list(faults), set(deaths), list(breaks)
+        self.stops, self.stopped = list(stops), False
         self.path = Path(folder) / "rejected.jsonl"
         self.taken, self.sent, self.unknown = Counter(), Counter(), set()
         self.saved, self.operations, self.dead = None, 0, False
@@ -92,6 +95,13 @@ class World:
             if 2 * self.operations + 1 in self.deaths:
                 self.dead = True
                 raise Death
+
+    def stop(self):
+        """Tell whether somebody has stopped the task, which is after some operations and holds for the try."""
+        if self.stops and self.operations >= self.stops[-1]:
+            self.stops.pop()
+            self.stopped = True
+        return self.stopped
 
     def rows(self):
         """Yield the source, which can't be read beyond a certain place in the first tries."""
@@ -187,11 +197,14 @@ def prepare(index, fate):
     return invalid(index) if fate == "invalid" else b'{"n":%d}' % index
 
 
+ENDS = (Death, BrevoBulkError, BrevoRequestError, BrevoSourceError)
+
+
 def run(world, options):
     """Make tries until one comes to an end; return its numbers, and what was in flight at each death."""
     in_flight, paused = set(), None
     for number in range(1, 60):
-        world.dead = False
+        world.dead = world.stopped = False
         try:
             result = send_events(
                 world,
@@ -202,12 +215,15 @@ def run(world, options):
                 rejected=Rejected(world),
                 attempt=Attempt(try_number=number if world.saved else 1),
                 paused=paused,
+                stop=world.stop,
             )
         except BulkPaused as pause:
             paused = Progress.from_json(json.loads(json.dumps(pause.progress.to_json())), kept_in="the trigger")
         except BrevoIncompleteError as error:
             return error.result, in_flight
-        except (Death, BrevoRequestError, BrevoSourceError, BrevoSourceChangedError):
+        except ENDS as error:
+            if isinstance(error, BrevoBulkError) and not (world.stopped or isinstance(error, BrevoSourceChangedError)):
+                raise
             paused = None
             progress = world.load()
             assert not progress or world.dead or options.delivery == "at_least_once" or not progress.in_flight
@@ -237,12 +253,13 @@ deaths = st.lists(st.integers(2, 60), max_size=5, unique=True)
     st.sampled_from(["at_least_once", "at_most_once"]),
     st.builds(dict, batch_size=st.integers(1, 9), max_in_flight=st.integers(1, 3), pause_after=st.none() | st.just(5)),
     st.lists(st.integers(0, 40), max_size=2),
+    st.lists(st.integers(0, 60), max_size=2),
 )
-def test_interrupted_and_resumed_equals_uninterrupted(fates, faults, deaths, delivery, how, breaks):
-    """Whatever Brevo answers and wherever the process dies: each event has its fate once, or is told as uncertain."""
+def test_interrupted_and_resumed_equals_uninterrupted(fates, faults, deaths, delivery, how, breaks, stops):
+    """Whatever Brevo answers and wherever it dies or is stopped: each event has its fate once, or is uncertain."""
     options = BulkOptions(delivery=delivery, on_invalid="skip", max_rejected=len(fates), max_retries=20, **how)
     with tempfile.TemporaryDirectory() as folder:
-        world = World(fates, faults, deaths, folder, breaks)
+        world = World(fates, faults, deaths, folder, breaks, stops)
         result, in_flight = run(world, options)
         lines = [json.loads(line) for line in world.path.read_bytes().splitlines()] if world.path.exists() else []
         left = list(Path(folder).iterdir())

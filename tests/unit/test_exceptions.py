@@ -194,6 +194,22 @@ def test_one_invalid_event_is_spoken_of_in_the_singular():
     ]
 
 
+def test_invalid_events_after_others_were_sent():
+    """What earlier tries have sent isn't denied."""
+    error = BrevoInvalidEventsError(
+        total=9,
+        invalid=1,
+        reasons={"date": 1},
+        first=["event 8: no date"],
+        accepted=7,
+        rejected=2,
+        rejected_path="/file",
+    )
+
+    assert str(error).startswith("1 of 9 events is invalid, so no more were sent after the 7 of earlier tries (by")
+    assert (error.accepted, error.rejected, error.rejected_path) == (7, 2, "/file")
+
+
 @pytest.mark.parametrize("retry_later", [True, False])
 def test_checkpoint_error_says_whether_a_later_try_may_help(retry_later):
     """A store that is away may come back; a checkpoint of another source stays one."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_brevo.core import outcomes, retry, sending
+from airflow_provider_brevo.core import outcomes, recording, retry
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -15,4 +15,4 @@ def quick(monkeypatch):
     """Wait milliseconds where the engine waits for seconds: before it sends again, and between two checkpoints."""
     monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.005)
     monkeypatch.setattr(outcomes, "_LONGEST_PAUSE", 0.005)
-    monkeypatch.setattr(sending, "SECONDS_BETWEEN_WRITES", 0.01)
+    monkeypatch.setattr(recording, "SECONDS_BETWEEN_WRITES", 0.01)

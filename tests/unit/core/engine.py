@@ -28,9 +28,9 @@ def throttled(seconds):
     return BrevoRateLimitError(status=429, advice="wait", retry_after=seconds)
 
 
-def broken():
-    """Return a 503."""
-    return BrevoServerError(status=503, advice="try again later")
+def broken(seconds=None):
+    """Return a 503, perhaps with advice."""
+    return BrevoServerError(status=503, advice="try again later", retry_after=seconds)
 
 
 def refusing(*places, of, reason="no such thing", transient=False):
@@ -131,7 +131,7 @@ class Job:
         self.warnings = []
         self.reports = []
 
-    def run(self, rows, *, attempt=None, rejected=None, paused=None, prepare=None, **options):
+    def run(self, rows, *, attempt=None, rejected=None, paused=None, prepare=None, stop=lambda: False, **options):
         return send_events(
             self.sender,
             (lambda: rows) if not callable(rows) else rows,
@@ -143,4 +143,5 @@ class Job:
             prepare=prepare,
             warn=self.warnings.append,
             report=lambda progress: self.reports.append((progress.planned, progress.accepted)),
+            stop=stop,
         )

@@ -1,5 +1,7 @@
 """From one try to the next: what is gone on with, started afresh, refused, or done."""
 
+import json
+
 import pytest
 from engine import Job, RecordingStore, ScriptedSender, event, events, refusing
 
@@ -12,6 +14,7 @@ from airflow_provider_brevo.exceptions import (
     BrevoCheckpointError,
     BrevoDeliveryError,
     BrevoIncompleteError,
+    BrevoInvalidEventsError,
     BrevoSourceChangedError,
     BrevoSourceError,
 )
@@ -52,6 +55,12 @@ def test_at_least_once_sends_what_was_in_flight():
     result = job.run(events(8), attempt=RETRY)
     assert job.sender.numbers == [2, 3, 6, 7]
     assert (result.total, result.accepted, result.uncertain) == (8, 8, 0)
+    assert job.warnings == [
+        (
+            "An earlier try ended while events 2-3 of the source were in flight. They are sent again; Brevo may have"
+            " taken some of them already."
+        )
+    ]
 
 
 def test_at_most_once_names_what_was_in_flight():
@@ -266,3 +275,55 @@ def test_everything_that_is_not_enough_is_told_at_once():
         " which doesn't say which; of 3 nobody knows whether Brevo took them: events 3-4, 8; the rejected events are in"
         " s3://bucket/rejected; clearing the task sends all events again."
     )
+
+
+# ------------------------------------------------------------------------------------------ rejections of several tries
+
+
+def interrupted(rejected):
+    """Send six events of which Brevo refuses two, and die before the file of rejected events is put together."""
+    job = Job(ScriptedSender(refusing(1, 4, of=6)), RecordingStore())
+    job.run(events(6), attempt=FIRST, on_invalid="skip", max_rejected=9, rejected=rejected, batch_size=6)
+    progress = job.store.last
+    rejected.path.rename(rejected.path.parent / f"{rejected.path.name}.part-1-0")
+    return RecordingStore(Progress(**{**vars(progress), "finished": False, "parts": {1: 1}}))
+
+
+def places(path):
+    """Read the places of the events in a file."""
+    return [json.loads(line)["index"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_check_between_two_tries_leaves_what_they_rejected(tmp_path):
+    """It has a record and a file of its own, which may be empty or not."""
+    rejected = RejectedEvents(tmp_path / "file")
+    job = Job(store=interrupted(rejected))
+    for checked_rows in ([*events(6), {}], events(6)):
+        job.run(checked_rows, attempt=RETRY, on_invalid="skip", max_rejected=9, rejected=rejected, validate_only=True)
+    result = job.run(events(7), attempt=RETRY, on_invalid="skip", max_rejected=9, rejected=rejected)
+    assert (result.accepted, result.rejected, result.rejected_path) == (5, 2, str(tmp_path / "file"))
+    assert places(tmp_path / "file") == [1, 4]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_part_that_is_gone_is_told_and_does_not_keep_a_task_from_its_end(tmp_path):
+    """Its events are counted as before."""
+    rejected = RejectedEvents(tmp_path / "file")
+    job = Job(store=interrupted(rejected))
+    (tmp_path / "file.part-1-0").unlink()
+    assert job.run(events(6), attempt=RETRY, on_invalid="skip", max_rejected=9, rejected=rejected).rejected == 2
+    assert f"1 of the parts of {tmp_path / 'file'} are gone" in job.warnings[-1]
+
+
+def test_an_invalid_event_that_comes_later_does_not_hide_what_was_sent(tmp_path):
+    """The error says how many were, and the file has Brevo's rejections too."""
+    rejected = RejectedEvents(tmp_path / "file")
+    store = interrupted(rejected)
+    with pytest.raises(BrevoInvalidEventsError, match="no more were sent after the 4 of earlier tries") as caught:
+        Job(store=store).run([*events(6), {}], attempt=RETRY, max_rejected=9, rejected=rejected)
+    error = caught.value
+    assert (error.total, error.invalid, error.accepted, error.rejected) == (7, 1, 4, 3)
+    assert error.rejected_path == str(tmp_path / "file")
+    assert places(tmp_path / "file") == [1, 4, 6]
+    assert Job(store=store).run(events(6), attempt=RETRY, max_rejected=9, rejected=rejected).accepted == 4
+    assert places(tmp_path / "file") == [1, 4]

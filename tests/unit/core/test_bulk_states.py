@@ -89,4 +89,4 @@ def test_a_pause_may_have_a_length():
 
 def test_a_pause_says_how_long():
     """Whoever sees it in a log knows what is waited for."""
-    assert str(BulkPaused(61.4, Progress())) == "Brevo's rate limit asks to wait 61 s."
+    assert str(BulkPaused(61.4, Progress())) == "Brevo asks to wait 61 s."

@@ -152,6 +152,40 @@ def test_a_long_wait_for_the_limit_concerns_all():
     assert (decision.held, decision.pause, decision.again) == (sent, 90.5, [])
 
 
+@pytest.mark.parametrize("options", [OPTIONS, ONCE])
+def test_a_long_wait_that_a_fault_asks_for_concerns_all_too(options):
+    """Brevo says for how long it is away; with at_most_once the batch that met the fault is given up."""
+    sent = batch()
+    decision = failed(sent, broken(90.0), options)
+    if options is ONCE:
+        assert (decision.uncertain, decision.pause) == (True, 0.0)
+    else:
+        assert (decision.held, decision.pause, decision.again, sent.unknown) == (sent, 90.5, [], True)
+
+
+@pytest.mark.parametrize("advice", [None, 0.0, 1.5])
+def test_a_fault_without_long_advice_concerns_its_batch_alone(advice):
+    """However long our own backoff has become."""
+    ((again, pause),) = failed(batch(attempts=3), broken(advice), BulkOptions(max_retries=9)).again
+    assert (again.attempts, pause) == (4, 2.0 if advice else 8.0)
+
+
+def test_halves_of_a_batch_that_may_have_been_taken_may_have_been_taken():
+    """That the second request was too large says nothing of the first."""
+    sent = batch()
+    failed(sent, LOST)
+    assert [part.unknown for part, _ in failed(sent, TOO_LARGE).again] == [True, True]
+    assert [part.unknown for part, _ in failed(batch(), TOO_LARGE).again] == [False, False]
+
+
+def test_what_brevo_has_refused_is_not_uncertain():
+    """An answer settles what a former request left open."""
+    sent = batch()
+    failed(sent, LOST)
+    ((again, _),) = answered(sent, BatchAnswer(accepted=3, refused={0: PASSING})).again
+    assert not again.unknown
+
+
 def test_a_batch_that_is_too_large_is_split():
     """Its halves go out at once."""
     decision = failed(batch(5, attempts=1), TOO_LARGE)

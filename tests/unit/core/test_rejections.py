@@ -91,6 +91,26 @@ def test_parts_of_earlier_sessions_stay_until_all_is_finished(tmp_path):
     assert names(tmp_path) == ["file.part-1-0"]
 
 
+def test_parts_that_somebody_has_removed_are_counted_as_lost(tmp_path):
+    """The others are put together; nothing brings the lost ones back, so waiting for them would not end."""
+    rejected, progress = RejectedEvents(tmp_path / "file"), Progress(session=1)
+    for index in range(3):
+        rejected.add(rejection(index))
+        rejected.flush(progress)
+    (tmp_path / "file.part-1-1").unlink()
+    rejected.merge(progress)
+    rejected.merge(progress)
+    assert rejected.lost == 1
+    assert indices(tmp_path / "file") == [0, 2]
+
+
+@pytest.mark.parametrize(("name", "beside"), [("a.b.jsonl", "a.b.check.jsonl"), ("file", "file.check")])
+def test_a_check_has_a_file_of_its_own(tmp_path, name, beside):
+    """Beside the one that says what became of a sending."""
+    assert RejectedEvents(tmp_path / name).of_a_check().path == tmp_path / beside
+    assert RejectedEvents(None).of_a_check().path is None
+
+
 def test_without_rejections_there_is_no_file(tmp_path):
     """An empty file would say nothing; one that an earlier run left would say something wrong."""
     (tmp_path / "file").write_text("old", encoding="utf-8")

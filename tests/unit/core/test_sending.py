@@ -87,7 +87,7 @@ def test_only_checking_sends_nothing(on_invalid, tmp_path):
     result = job.run([*events(3), {}], on_invalid=on_invalid, validate_only=True, max_rejected=1, rejected=rejected)
     assert (result.total, result.skipped, result.rejected, result.accepted) == (4, 3, 1, 0)
     assert (job.sender.sent, store.saved) == ([], [])
-    assert (tmp_path / "file").exists()
+    assert (tmp_path / "file.check").exists()
 
 
 def test_many_rejections_are_written_early(tmp_path, monkeypatch):
@@ -95,11 +95,11 @@ def test_many_rejections_are_written_early(tmp_path, monkeypatch):
     monkeypatch.setattr("airflow_provider_brevo.core.rejections._PART_BYTES", 10)
     rejected = RejectedEvents(tmp_path / "file")
     Job().run([{}] * 500, validate_only=True, max_rejected=500, rejected=rejected)
-    assert len((tmp_path / "file").read_bytes().splitlines()) == 500
+    assert len((tmp_path / "file.check").read_bytes().splitlines()) == 500
     with pytest.raises(BrevoInvalidEventsError):
         Job().run([{}] * 700, rejected=rejected)
     assert len((tmp_path / "file").read_bytes().splitlines()) == 700
-    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file", tmp_path / "file.check"]
 
 
 def test_brevos_rejections_are_kept_and_the_others_taken(tmp_path):

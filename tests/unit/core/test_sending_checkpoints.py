@@ -6,7 +6,7 @@ import json
 import pytest
 from engine import LOST, Job, RecordingStore, ScriptedSender, event, events, refusing, throttled
 
-from airflow_provider_brevo.core import sending
+from airflow_provider_brevo.core import recording, sending
 from airflow_provider_brevo.core.batches import Rejection
 from airflow_provider_brevo.core.bulk_states import BulkPaused
 from airflow_provider_brevo.core.checkpoint import MAX_BYTES, Progress
@@ -110,6 +110,39 @@ def test_a_rejected_file_that_cannot_be_written_stops_the_sending(tmp_path):
     with pytest.raises(BrevoCheckpointError, match="file of rejected events"):
         job.run(events(1), rejected=RejectedEvents(tmp_path / "taken" / "file"))
     assert (store.last.in_flight.count(), store.last.rejected) == (1, 0)
+
+
+@QUICK
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+def test_a_file_of_rejected_events_that_cannot_be_put_together_loses_no_answers(tmp_path, delivery):
+    """What Brevo took is recorded before, so the next try sends nothing, and comes to the end."""
+    path = tmp_path / "rejected.jsonl"
+    path.mkdir()
+    job = Job(ScriptedSender(refusing(3, of=20), latency=0.002), RecordingStore())
+    with pytest.raises(BrevoCheckpointError, match="file of rejected events"):
+        job.run(events(200), batch_size=20, max_rejected=1, delivery=delivery, rejected=RejectedEvents(path))
+    assert (job.store.last.accepted, job.store.last.in_flight.count(), job.store.last.finished) == (199, 0, False)
+    path.rmdir()
+    job.sender = ScriptedSender()
+    result = job.run(events(200), batch_size=20, max_rejected=1, delivery=delivery, rejected=RejectedEvents(path))
+    assert (job.sender.sent, result.accepted, result.rejected, result.uncertain) == ([], 199, 1, 0)
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+@QUICK
+@pytest.mark.parametrize("rejects", [True, False])
+def test_a_signal_at_the_end_loses_no_answers(tmp_path, monkeypatch, rejects):
+    """Not while the file of rejected events is put together, nor where there is none."""
+
+    def broken_into(*_):
+        raise Terminated
+
+    monkeypatch.setattr(RejectedEvents, "merge", broken_into)
+    job = Job(ScriptedSender(*[refusing(3, of=20)] * rejects, latency=0.002), RecordingStore())
+    with pytest.raises(Terminated):
+        job.run(events(200), batch_size=20, rejected=RejectedEvents(tmp_path / "rejected.jsonl"))
+    last = job.store.last
+    assert (last.accepted, last.rejected, last.in_flight.count()) == (200 - rejects, int(rejects), 0)
 
 
 # ------------------------------------------------------------------------------------------------------------ size
@@ -217,7 +250,7 @@ def test_a_signal_in_the_middle_of_a_change_leaves_the_last_checkpoint(monkeypat
     last = store.last
     assert last.accepted + last.in_flight.count() + last.waiting.count() == last.planned
     monkeypatch.undo()
-    monkeypatch.setattr(sending, "SECONDS_BETWEEN_WRITES", 0.01)
+    monkeypatch.setattr(recording, "SECONDS_BETWEEN_WRITES", 0.01)
     job = Job(store=store)
     assert job.run(events(60), batch_size=1).accepted == 60
     assert job.sender.numbers == open_events(last, 60)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from datetime import datetime
 
 import pytest
@@ -10,6 +11,7 @@ from airflow_provider_brevo.core.bulk_states import Attempt
 from airflow_provider_brevo.core.checkpoint import InFile, Progress
 from airflow_provider_brevo.core.mapping import Column, EventMapping
 from airflow_provider_brevo.exceptions import (
+    BrevoBulkError,
     BrevoDeliveryError,
     BrevoIncompleteError,
     BrevoInvalidEventsError,
@@ -192,3 +194,34 @@ def test_a_long_check_is_logged_too(hook, monkeypatch, caplog, capfd):
     with caplog.at_level(logging.INFO):
         hook.create_events(EVENTS)
     assert "nothing was sent yet" in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_long_wait_is_logged_as_it_begins_and_while_it_lasts(hook, sandbox, monkeypatch, caplog, capfd):
+    """Nobody has to guess why nothing is sent."""
+    monkeypatch.setattr(brevo, "_LONG_PAUSE", 1.0)
+    monkeypatch.setattr(brevo, "_SECONDS_BETWEEN_LINES", 1.0)
+    sandbox.add_fault("503,retry_after=3,times=1")
+    with caplog.at_level(logging.INFO):
+        assert hook.create_events(EVENTS).accepted == 3
+    log = caplog.text + "".join(capfd.readouterr())
+    assert log.count("Brevo asks to wait 3 s: nothing is sent until then.") == 1
+    assert "in 1 requests; 0 were rejected. Waiting " in log
+    assert "Sending events 0 to 2 of the source again, though Brevo may have taken that already" in log
+
+
+def test_it_can_be_stopped(hook, sandbox, tmp_path):
+    """What is under way is recorded, and a later call goes on."""
+    store, stop = InFile(tmp_path / "kept.json"), threading.Event()
+    many = [{**EVENTS[0], "event_properties": {"n": n}} for n in range(60)]
+
+    def end(progress):
+        if progress.accepted:
+            stop.set()
+
+    sandbox.add_fault("hang,seconds=0.1")
+    with pytest.raises(BrevoBulkError, match="The task was stopped after Brevo took"):
+        hook.create_events(many, batch_size=1, max_in_flight=2, store=store, report=end, stop=stop.is_set)
+    assert 0 < len(sandbox.events) < 60
+    sandbox.clear_faults()
+    assert hook.create_events(many, store=store).accepted == 60
+    assert numbers(sandbox) == list(range(60))

@@ -1,6 +1,9 @@
 """The bulk operator by itself: counters, tries, warnings. Whole runs are in tests/integration."""
 
+import copy
 import json
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 
 from airflow_provider_brevo import _compat
 from airflow_provider_brevo.core.checkpoint import InFile, Progress
-from airflow_provider_brevo.exceptions import BrevoUnrecognisedIPError
+from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoUnrecognisedIPError
 from airflow_provider_brevo.operators.brevo import BrevoBulkCreateEventsOperator
 from airflow_provider_brevo.sandbox import Sandbox
 from airflow_provider_brevo.templating import HiddenRows
@@ -201,3 +204,37 @@ def test_progress_of_an_earlier_try_is_not_counted_again(counted):
     counters(progress)
     counters(Progress(accepted=1))
     assert counted == {"brevo.events.accepted": 3}
+
+
+def test_a_task_that_is_killed_ends_in_order(sandbox):
+    """Airflow's signal handler calls on_kill and nothing else: nothing more is sent, and a retry sends the rest."""
+    sandbox.add_fault("hang,seconds=0.1")
+    given = context()
+    many = [{**event, "event_properties": {"n": n}} for n, event in enumerate(events(60))]
+    send = operator(events=many, batch_size=1, max_in_flight=2, delivery="at_most_once", retries=1)
+    copied = copy.copy(send)
+
+    def kill():
+        while not sandbox.events:
+            time.sleep(0.01)
+        copied.on_kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with pytest.raises(BrevoBulkError, match="The task was stopped after Brevo took"):
+        copied.execute(given)
+    thread.join()
+    assert 0 < len(sandbox.events) < 60
+    sandbox.clear_faults()
+    assert send.execute(given)["accepted"] == 60
+    assert sorted(event.body["event_properties"]["n"] for event in sandbox.events) == list(range(60))
+
+
+def test_what_stops_a_task_is_no_part_of_it():
+    """It is neither stored with the DAG nor in the way of copies."""
+    send = operator(events=[])
+    before = set(vars(send))
+    copied = copy.deepcopy(send)
+    copied.on_kill()
+    assert set(vars(send)) == before
+    assert set(vars(copied)) - before == {"_killed"}
