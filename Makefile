@@ -1,5 +1,5 @@
 # make demo       the main job, end to end, against a local Brevo
-# make test       every test on Airflow 3.3, and on 2.11 those that depend on Airflow
+# make test       the tests on Airflow 3.3, and on 2.11 those that depend on Airflow; e2e and live are targets of their own
 # make matrix     unit, contract and integration tests on Airflow 2.11 to 3.3 and Python 3.11 to 3.13
 # make e2e        Airflow's UI and the sandbox's page in a real Chromium, and a cluster with Celery, Redis and PostgreSQL
 # make e2e-sabotage breaks a copy of the product on purpose, and shows that a test notices each change

@@ -25,6 +25,13 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.operators.brevo"]}],
         "sensors": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.sensors.brevo"]}],
         "triggers": [{"integration-name": "Brevo", "python-modules": ["airflow_provider_brevo.triggers.brevo"]}],
+        "transfers": [
+            {
+                "source-integration-name": "Common SQL",  # declared by Airflow's provider common.sql
+                "target-integration-name": "Brevo",
+                "python-module": "airflow_provider_brevo.transfers.sql_to_brevo",
+            }
+        ],
         "task-decorators": [
             {
                 "name": "brevo_events",

@@ -13,11 +13,12 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -249,6 +250,7 @@ def click_through(airflow: Airflow, sandbox: Sandbox) -> int:
     """
     try:
         airflow.start(sandbox.url)
+        airflow.call("POST", "/api/v2/connections", orders_in(airflow.log.parent)).raise_for_status()
         print(greeting(airflow, sandbox), flush=True)
         airflow.watch()
     except (PlaygroundError, requests.RequestException) as error:
@@ -311,6 +313,17 @@ def connection_to(brevo: str) -> dict[str, object]:
         "port": urlsplit(brevo).port,
         "password": KEY,
     }
+
+
+def orders_in(folder: Path) -> dict[str, object]:
+    """Make the table that the DAG ``orders_from_sql`` reads, and give its connection as Airflow's REST API takes it.
+
+    :param folder: Where its file is written.
+    """
+    path = folder / "orders.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript((ROOT / "example_dags" / "orders_db.sql").read_text(encoding="utf-8"))
+    return {"connection_id": "orders_db", "conn_type": "sqlite", "host": str(path)}
 
 
 def free_port(wanted: int) -> int:

@@ -201,7 +201,7 @@ def _records(stream: BinaryIO) -> Iterator[tuple[int, list[str] | Violation]]:
         except csv.Error as error:
             if lines.returns and not lines.fault:
                 raise BrevoSourceError(
-                    "The lines of the CSV file end in \\r alone", advice="write lines that end in \\n"
+                    r"The lines of the CSV file end in \r alone", advice=r"write lines that end in \n"
                 ) from error
             # Unless one line is the whole record, nobody knows where the next starts: rows could be made up or lost.
             if lines.quotes % 2 or lines.number > lines.first:

@@ -391,7 +391,7 @@ class _ProgressLog:
             self._info("Reading and checking events; nothing was sent yet.")
             return
         self._info(
-            "Brevo took %d events so far, in %d requests; %d were rejected.%s",
-            *(progress.accepted, progress.requests, progress.rejected),
+            "Brevo took %d events so far, in %d request%s; %d were rejected.%s",
+            *(progress.accepted, progress.requests, "s"[progress.requests == 1 :], progress.rejected),
             f" Waiting {progress.pause:.0f} s more, as Brevo asks." if progress.pause else "",
         )

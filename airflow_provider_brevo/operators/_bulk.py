@@ -121,8 +121,9 @@ class BulkTask(BrevoTask):
     def _say(self, result: BulkResult) -> None:
         if result.accepted or not result.skipped:
             self.log.info(
-                "Brevo took %d of %d events in %d requests and %.1f s; %d were rejected.",
-                *(result.accepted, result.total, result.requests, result.seconds, result.rejected),
+                "Brevo took %d of %d events in %d request%s and %.1f s; %d were rejected.",
+                *(result.accepted, result.total, result.requests, "s"[result.requests == 1 :]),
+                *(result.seconds, result.rejected),
             )
         else:
             self.log.info("%d of %d events are valid or sent already: nothing was sent.", result.skipped, result.total)

@@ -12,10 +12,10 @@ anything else of this provider, so that a mistake in one of the two is noticed b
 
 try:
     import aiohttp  # noqa: F401  # asked for here, so that its absence gives one clear sentence
-except ImportError as error:
+except ImportError:
     raise ImportError(
-        "The sandbox needs aiohttp. Install it with: pip install 'airflow-provider-brevo[sandbox]'"
-    ) from error
+        "The sandbox needs aiohttp, which is not installed: install aiohttp, or this package with its extra sandbox"
+    ) from None
 
 from airflow_provider_brevo.sandbox.faults import Fault, InvalidFaultError
 from airflow_provider_brevo.sandbox.journal import DatabaseError

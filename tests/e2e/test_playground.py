@@ -59,6 +59,13 @@ def test_a_triggered_example_appears_on_the_sandboxs_page(
     )
 
 
+def test_the_table_of_orders_is_there(playground: Playground) -> None:
+    """The DAG that reads a query finds its connection and its table, and sends the orders of one shop."""
+    playground.wait_for(playground.run("orders_from_sql"))
+    newest = playground.sandbox("/_sandbox/entries")["entries"][:2]
+    assert sorted(entry["identifier"] for entry in newest) == ["customer-7", "customer-9"]
+
+
 def test_only_this_machine_reaches_it(playground: Playground) -> None:
     """It listens with two sockets, Airflow's and the sandbox's, both on loopback."""
     addresses = listening(playground.family())

@@ -1,5 +1,9 @@
 """Each example runs on real Airflow, and what arrives is checked by value and type."""
 
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,8 @@ try:
 except ImportError:  # Airflow 2
     from airflow.models.dagbag import DagBag
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "example_dags"
 
 
 @pytest.fixture
@@ -100,6 +105,39 @@ def test_order_etl(dagbag, sandbox, run):
         ],
     )
     assert result.xcoms["send_order_completed"] == [{"event_name": "order_completed", "events_sent": 1}]
+
+
+@pytest.fixture
+def _guided(monkeypatch, tmp_path):
+    """Make the table and the connection by the lines of the guide, in a folder of the test's own."""
+    guide = (ROOT / "docs" / "guides" / "sql.md").read_text(encoding="utf-8")
+    lines = re.search(r"Try it with SQLite.*?^```\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[1].splitlines()
+    (table,) = (line for line in lines if line.startswith("python "))
+    (connection,) = (line for line in lines if line.startswith("export AIRFLOW_CONN_"))
+    command = shlex.split(table.replace("/tmp", str(tmp_path)))  # noqa: S108 # the guide's folder
+    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=True)
+    name, _, value = shlex.split(connection)[1].partition("=")
+    monkeypatch.setenv(name, value.replace("/tmp", str(tmp_path)))  # noqa: S108 # see above
+    monkeypatch.setenv("ORDERS_FOLDER", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_guided")
+def test_orders_from_sql_as_in_the_guide(dagbag, sandbox, run):
+    """Whoever follows the guide sees the two orders of the shop arrive."""
+    result = run(dagbag.dags["orders_from_sql"])
+    assert result.states == {"send_orders": "success"}
+    assert "Brevo took 2 of 2 events" in result.output
+    first, second = arrived(sandbox)
+    same(
+        first,
+        {
+            "event_name": "order_completed",
+            "identifiers": {"ext_id": "customer-7"},
+            "event_properties": {"order_id": "00121", "total": 19.9, "first_order": True, "coupon": "SPRING"},
+            "event_date": "2026-03-01T14:30:00+01:00",
+        },
+    )
+    same(second["event_properties"], {"order_id": "00123", "total": 42.5, "first_order": False})
 
 
 def test_mapped_events(dagbag, sandbox, run):

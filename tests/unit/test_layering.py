@@ -63,7 +63,7 @@ def test_parsing_a_dag_loads_nothing_heavy():
     """The operator's module adds neither an HTTP library nor a validator to what Airflow has loaded."""
     code = f"""
 import sys
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, AirflowFailException, conf, mask_secret, task
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, AirflowFailException, conf, task
 before = set(sys.modules)
 import airflow_provider_brevo.operators.brevo
 print([name for name in {HEAVY} if name in set(sys.modules) - before])

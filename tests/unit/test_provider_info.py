@@ -44,6 +44,18 @@ def test_all_that_is_declared_can_be_imported(kind):
             assert any(thing.startswith("Brevo") for thing in vars(importlib.import_module(name)))
 
 
+def test_the_transfer_is_between_integrations_that_are_declared():
+    """Its module holds the operator, and both ends are integrations of a provider that is installed."""
+    (transfer,) = get_provider_info()["transfers"]
+    assert hasattr(importlib.import_module(transfer["python-module"]), "SqlToBrevoEventsOperator")
+    declared = {
+        integration["integration-name"]
+        for provider in ProvidersManager().providers.values()
+        for integration in provider.data.get("integrations", [])
+    }
+    assert {transfer["source-integration-name"], transfer["target-integration-name"]} <= declared
+
+
 def test_the_options_of_the_section_brevo_are_declared():
     """Airflow shows and checks what the code reads."""
     options = get_provider_info()["config"]["brevo"]["options"]

@@ -97,6 +97,17 @@ def test_no_job_may_do_more_or_take_longer_than_it_needs():
             assert "uses" in job or job["timeout-minutes"] <= 30
 
 
+def release_problems(tag, changelog, metadata):
+    """List what the release check has against a wheel of version 1.2.0."""
+    spec = importlib.util.spec_from_file_location("check_dist", ROOT / "scripts" / "check_dist.py")
+    check_dist = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(check_dist)
+    return check_dist.release_problems(tag, "airflow_provider_brevo-1.2.0-py3-none-any.whl", changelog, metadata)
+
+
+METADATA = "Name: a\nProject-URL: Source, https://example.com/a\n\n[guide](https://example.com) [here](#here)\n"
+
+
 @pytest.mark.parametrize(
     ("tag", "changelog", "named"),
     [
@@ -109,9 +120,19 @@ def test_no_job_may_do_more_or_take_longer_than_it_needs():
 )
 def test_a_release_is_tagged_with_the_version_of_its_wheel(tag, changelog, named):
     """A tag that differs from the version, or a version without a section in the changelog, is refused."""
-    spec = importlib.util.spec_from_file_location("check_dist", ROOT / "scripts" / "check_dist.py")
-    check_dist = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(check_dist)
-    problems = check_dist.release_problems(tag, "airflow_provider_brevo-1.2.0-py3-none-any.whl", changelog)
+    problems = release_problems(tag, changelog, METADATA)
     assert len(problems) == len(named)
     assert all(name in problem for name, problem in zip(named, problems, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "named"),
+    [
+        (METADATA.replace("Project-URL", "Summary"), "Project-URL"),
+        (METADATA.replace("(https://example.com)", "(docs/guide.md)"), "relative links"),
+    ],
+)
+def test_a_release_leads_to_the_project(metadata, named):
+    """A wheel whose page on PyPI would not say where the project is, or has links that lead nowhere, is refused."""
+    (problem,) = release_problems("v1.2.0", "\n## [1.2.0]\n", metadata)
+    assert named in problem

@@ -211,7 +211,7 @@ def test_parsing_a_dag_loads_nothing_heavy():
     """The decorator's module adds no HTTP library, validator or engine to what Airflow has loaded."""
     code = """
 import sys
-from airflow.providers.common.compat.sdk import DAG, BaseOperator, AirflowFailException, conf, mask_secret, task
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, AirflowFailException, conf, task
 from airflow.providers.common.compat.sdk import Asset, BaseOperatorLink, DecoratedOperator, determine_kwargs
 from airflow.providers.common.compat.sdk import task_decorator_factory
 before = set(sys.modules)

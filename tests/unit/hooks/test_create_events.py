@@ -184,7 +184,7 @@ def test_progress_is_reported_and_logged_by_numbers(hook, sandbox, monkeypatch, 
     log = caplog.text + "".join(capfd.readouterr())  # Airflow 3 writes to the output where no task runs
     assert seen[0] == 0
     assert len(seen) > 2
-    assert "Brevo took 0 events so far, in 1 requests; 0 were rejected." in log
+    assert "Brevo took 0 events so far, in 1 request; 0 were rejected." in log
     assert 1 <= log.count("so far") < len(seen)
 
 
@@ -203,9 +203,10 @@ def test_a_long_wait_is_logged_as_it_begins_and_while_it_lasts(hook, sandbox, mo
     sandbox.add_fault("503,retry_after=3,times=1")
     with caplog.at_level(logging.INFO):
         assert hook.create_events(EVENTS).accepted == 3
-    log = caplog.text + "".join(capfd.readouterr())
-    assert log.count("Brevo asks to wait 3 s: nothing is sent until then.") == 1
-    assert "in 1 requests; 0 were rejected. Waiting " in log
+    logs = [caplog.text, "".join(capfd.readouterr())]  # one of them, or both, by the version of Airflow
+    assert max(log.count("Brevo asks to wait 3 s: nothing is sent until then.") for log in logs) == 1
+    log = "".join(logs)
+    assert "in 1 request; 0 were rejected. Waiting " in log
     assert "Sending events 0 to 2 of the source again, though Brevo may have taken that already" in log
 
 
