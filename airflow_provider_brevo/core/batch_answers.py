@@ -169,7 +169,7 @@ def _raise_bad_request(answer: Answer, sent: Sent, *, count: int) -> None:
     except BrevoBadRequestError as error:
         if count > 1:
             error.problem = error.problem.replace(error.what, _REFUSED_WHOLE, 1)
-            error.advice = "set batch_size=1 to find the event, and correct it as the message says"
+            error.advice = "send its events one by one (batch_size=1) to find it, and correct it as the message says"
         if "array" in (error.message or "").lower():
             error.advice = (
                 "this server wants a batch as a bare array, as Brevo did before 21 April 2026: check the base URL of"

@@ -130,7 +130,8 @@ def _begin(
                 if once
                 else "They are sent again; Brevo may have taken some of them already."
             )
-            warn(f"An earlier try ended while events {found.in_flight} of the source were in flight. {outcome}")
+            when = "An earlier try ended while" if paused is None else "As the wait began,"
+            warn(f"{when} events {found.in_flight} of the source were in flight. {outcome}")
         found.in_flight.clear()
         found.session += 1
     return found, cleared

@@ -59,6 +59,7 @@ class Progress:
     :param session: counts the runs of this code that worked on the source.
     :param max_tries: the task's: clearing a task raises it, a retry doesn't.
     :param finished: whether all events are settled.
+    :param faults: how often in a row a fault of Brevo's, which asked to wait, has paused the work.
     :param pause: seconds for which nothing is sent now, as Brevo asks to wait. It is not recorded.
     :param keys: where the source is read in the order of a key: what is left of it by keys. Places then go on from try
         to try, and events that a later try reads again get new ones.
@@ -81,6 +82,7 @@ class Progress:
     session: int = 0
     max_tries: int = 0
     finished: bool = False
+    faults: int = 0
     pause: float = 0.0
     keys: Keys | None = None
 
@@ -136,6 +138,7 @@ class Progress:
         return {
             "version": VERSION_OF_KEYED if keyed else VERSION,
             **keyed,
+            **({"faults": self.faults} if self.faults else {}),
             "digest": self.digest,
             "seconds": round(self.seconds, 3),
             "finished": self.finished,
@@ -167,6 +170,7 @@ class Progress:
                 digest=str(content["digest"]),
                 seconds=float(content["seconds"]),
                 finished=bool(content["finished"]),
+                faults=int(content.get("faults", 0)),
                 reasons=Counter({str(rule): int(count) for rule, count in content["reasons"].items()}),
                 parts={int(session): int(count) for session, count in content["parts"]},
                 **numbers,

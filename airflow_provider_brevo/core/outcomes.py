@@ -84,8 +84,9 @@ def after_error(
     batch.unknown |= error.uncertain
     happening = Happening.UNKNOWN if error.uncertain else Happening.NOT_TAKEN
     batch.state = next_state(batch.state, happening, options.delivery)
+    advised = error.retry_after or 0.0
     if batch.state is State.UNCERTAIN:
-        return Decision(uncertain=True)
+        return Decision(uncertain=True, pause=advised if advised > patience else 0.0)
     policy = RetryPolicy(max_retries=options.max_retries, max_wait=float("inf"), delivery=options.delivery)
     pause = pause_before_retry(
         error, policy, retries=batch.attempts, throttled=batch.throttled, waited=0.0, jitter=jitter
@@ -94,7 +95,7 @@ def after_error(
     batch.throttled, batch.attempts = batch.throttled + limited, batch.attempts + (not limited)
     if pause is None:
         return Decision(held=batch, failure=placed(error, batch))
-    if (pause if limited else error.retry_after or 0.0) > patience:
+    if (pause if limited else advised) > patience:
         return Decision(held=batch, pause=pause)
     batch.state = State.IN_FLIGHT  # it is still recorded so
     return Decision(again=[(batch, pause)])

@@ -50,6 +50,14 @@ class Recorder:
             return 0.0
         return max(0.0, self._last_write + SECONDS_BETWEEN_WRITES - time.monotonic())
 
+    def save_if_due(self) -> None:
+        """Save what has changed, where that lasts or much was rejected, and where it may be written by now.
+
+        :raises BrevoCheckpointError: it can't be written.
+        """
+        if self.dirty and not self.next_write_in and (self.durable or self._rejected.is_full):
+            self.save()
+
     def wait_and_save(self) -> None:
         """Save as soon as it may be written.
 

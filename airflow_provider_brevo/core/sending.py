@@ -76,6 +76,7 @@ class SendingJob:
         self._backlog = Backlog()
         self._failure: BaseException | None = None
         self._resume_at: float | None = None
+        self._fault: tuple[BrevoRequestError, Batch] | None = None
         self._unknown_in_a_row = 0
         self._record_bytes = 0
         self._batch_bytes = 0
@@ -157,18 +158,13 @@ class SendingJob:
                     exhausted = self._plan(batches)
                 for batch in self._backlog.due(time.monotonic()):
                     self._dispatcher.put(batch)
-            if self._recorder.dirty and not self._recorder.next_write_in:
-                self._record_outcomes()
+            self._recorder.save_if_due()
             if not self._take_over(self._patience(stopping=stopping)) and not self._dispatcher.outstanding:
                 if stopping:
                     self._settle()
                 elif exhausted and not self._backlog:
                     return
             self._tell()
-
-    def _record_outcomes(self) -> None:
-        if self._recorder.durable or self._rejected.is_full:
-            self._recorder.save()
 
     def _is_stopping(self) -> bool:
         """Tell whether nothing more is to be sent for now."""
@@ -241,6 +237,7 @@ class SendingJob:
             self._recorder.save()
         for batch in window:
             if batch.events:
+                self._is_stopping()  # by now, maybe
                 self._telling.about_to_send(batch)
                 self._dispatcher.put(batch)
                 self._take_over(0)  # a failure stops the rest
@@ -287,19 +284,25 @@ class SendingJob:
     def _settle(self) -> None:
         """Nothing is under way: record that, then give up, pause, or wait and go on."""
         self._release()
+        wait = (self._resume_at or 0.0) - time.monotonic()
+        pausing = self._options.pause_after is not None and wait >= self._options.pause_after
+        if pausing and self._fault is not None:
+            self._progress.faults += 1
+            if self._progress.faults > self._options.max_retries:
+                self._progress.faults = 0  # a later try has its own
+                self._fail(placed(*self._fault))
         self._recorder.wait_and_save()
         if self._failure is not None:
             raise self._failure
         self._tell_or_end()
-        wait = (self._resume_at or 0.0) - time.monotonic()
-        if self._options.pause_after is not None and wait >= self._options.pause_after:
+        if pausing:
             raise BulkPaused(wait, self._progress)
         while (wait := (self._resume_at or 0.0) - time.monotonic()) > 0:
             self._progress.pause = wait
             time.sleep(min(wait, _TICK))
             self._tell_or_end()
         self._progress.pause = 0.0
-        self._resume_at = None
+        self._resume_at = self._fault = None
         self._dispatcher.proceed()
 
     def _release(self) -> None:
@@ -333,16 +336,19 @@ class SendingJob:
         jitter = random.random()  # noqa: S311 # no secret
         if outcome.answer is not None:
             self._progress.requests += 1
-            self._unknown_in_a_row = 0
+            self._progress.faults = self._unknown_in_a_row = 0
             self._apply(batch, after_answer(batch, outcome.answer, self._options, jitter=jitter))
         elif isinstance(outcome.error, BrevoRequestError):
             self._progress.requests += 1
             throttled, was_unknown = isinstance(outcome.error, BrevoRateLimitError), batch.unknown
+            pausing = self._resume_at is not None
             self._progress.throttled += throttled
             decision = after_error(batch, outcome.error, self._options, patience=PATIENCE, jitter=jitter)
             self._apply(batch, decision)
+            if decision.pause and not throttled:
+                self._fault = outcome.error, batch
             if decision.uncertain:
-                self._count_unknown(batch, outcome.error)
+                self._count_unknown(batch, outcome.error, in_a_row=not pausing)
             elif outcome.error.retry_here and not throttled and decision.failure is None:
                 self._telling.sent_again(batch, outcome.error, doubtful=batch.unknown and not was_unknown)
         else:
@@ -373,10 +379,10 @@ class SendingJob:
             self._fail(decision.failure)
         self._recorder.dirty = True
 
-    def _count_unknown(self, batch: Batch, error: BrevoRequestError) -> None:
+    def _count_unknown(self, batch: Batch, error: BrevoRequestError, *, in_a_row: bool) -> None:
         """Warn of events that are given up, and end when that happens to one batch after the other."""
         self._telling.given_up(batch, error)
-        self._unknown_in_a_row += 1
+        self._unknown_in_a_row += in_a_row
         if size_of(self._progress.uncertain.to_json()) > MAX_BYTES // 2:
             problem = f"Too many single events are uncertain for a checkpoint of {MAX_BYTES:,} bytes"
             self._fail(BrevoCheckpointError(problem, advice="look for them in Brevo, and send the others by a new run"))

@@ -107,6 +107,7 @@ class BulkTask(BrevoTask):
                 raise
             raise AirflowFailException(str(error)) from error
         finally:
+            self._killed = False
             hook.close()
         self._say(result)
         self._tell_assets(

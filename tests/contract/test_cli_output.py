@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_brevo import __version__
+from airflow_provider_brevo._compat import airflow_version
 from airflow_provider_brevo.sandbox import Sandbox
 
 MODULE = [sys.executable, "-m", "airflow_provider_brevo"]
 EVENT = {"event_name": "order_completed", "identifiers": {"email_id": "jane.doe@example.com"}}
 NOT_JSON = "{\n"
 DISK_FULL = "Standard output can't be written (No space left on device); check where it leads."
+slow = pytest.mark.skipif(
+    not airflow_version().startswith(("2.", "3.3.")), reason="it starts Airflow anew: the oldest and the newest will do"
+)
 full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 
 
@@ -103,6 +107,7 @@ def test_a_terminal_shows_findings_as_they_are(write):
     assert lines[120] == "file.jsonl: 120 of 120 events are invalid."
 
 
+@slow
 def test_a_terminal_shows_requests_and_answers_beside_the_bar(brevo, write):
     """Request and answer stand there whole and plain, as in a pipe, though a bar moves meanwhile."""
     properties = {"note": ":smile: [bold]x[/bold] " + "long " * 30, "n": 1}
@@ -122,6 +127,7 @@ def test_a_terminal_shows_requests_and_answers_beside_the_bar(brevo, write):
     assert len(brevo.events) == 800
 
 
+@slow
 @pytest.mark.parametrize("also_errors", [False, True], ids=["output", "errors-too"])
 def test_a_reader_that_goes_does_not_end_the_sending(brevo, write, also_errors):
     """`send … | head` sends every event, and ends as the shell expects of it."""
@@ -138,6 +144,7 @@ def test_a_reader_that_goes_does_not_end_the_sending(brevo, write, also_errors):
     assert b"Brevo took" not in said
 
 
+@slow
 def test_a_terminal_that_goes_away_does_not_end_the_sending(brevo, write):
     """A window that is closed, of a process that isn't ended with it, keeps no event from being sent."""
     write("file.jsonl", events(2000, contact_properties={"AGE": 32}))
@@ -147,6 +154,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_sending(brevo, write):
     assert process.returncode == 2
 
 
+@slow
 @full
 def test_a_full_disk_does_not_end_the_sending(brevo, write):
     """Where the request can't be shown, it is sent all the same, and the result is told on stderr."""
@@ -159,6 +167,7 @@ def test_a_full_disk_does_not_end_the_sending(brevo, write):
     assert problem == DISK_FULL
 
 
+@slow
 def test_ctrl_c_says_how_many_events_were_sent(brevo, write):
     """An interruption tells what Brevo took at least, and to look there."""
     write("file.jsonl", events(6000))

@@ -260,7 +260,7 @@ def test_a_bad_request_without_places_refuses_the_whole_batch(content, said):
         read(400, content)
     assert str(caught.value) == (
         f"Brevo refuses the batch as a whole, without saying which event is wrong (HTTP 400{said}); "
-        "set batch_size=1 to find the event, and correct it as the message says."
+        "send its events one by one (batch_size=1) to find it, and correct it as the message says."
     )
 
 

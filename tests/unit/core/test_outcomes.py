@@ -158,7 +158,7 @@ def test_a_long_wait_that_a_fault_asks_for_concerns_all_too(options):
     sent = batch()
     decision = failed(sent, broken(90.0), options)
     if options is ONCE:
-        assert (decision.uncertain, decision.pause) == (True, 0.0)
+        assert (decision.uncertain, decision.pause) == (True, 90.0)
     else:
         assert (decision.held, decision.pause, decision.again, sent.unknown) == (sent, 90.5, [], True)
 

@@ -9,8 +9,15 @@ from engine import LOST, Job, RecordingStore, ScriptedSender, broken, event, eve
 from airflow_provider_brevo.core import retry
 from airflow_provider_brevo.core.bulk import send_events
 from airflow_provider_brevo.core.bulk_states import BulkPaused
+from airflow_provider_brevo.core.checkpoint import Progress
 from airflow_provider_brevo.core.ranges import Ranges
-from airflow_provider_brevo.exceptions import BrevoBulkError, BrevoConnectError, BrevoUnknownKeyError
+from airflow_provider_brevo.exceptions import (
+    BrevoBulkError,
+    BrevoConnectError,
+    BrevoIncompleteError,
+    BrevoServerError,
+    BrevoUnknownKeyError,
+)
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -151,3 +158,45 @@ def test_the_first_batch_that_is_sent_again_is_told_and_all_are_counted():
         f"{again}, though Brevo may have taken that already: {LOST.problem}. Further such faults are not shown.",
         "3 events were sent again without knowing whether Brevo had taken them: it may have some of them twice.",
     ]
+
+
+def test_faults_that_ask_to_wait_pause_a_task_a_few_times_only():
+    """As often as requests are made again; then the task fails, and its next try begins to count anew."""
+    store, paused = RecordingStore(), None
+    job = Job(ScriptedSender(*(broken(90) for _ in range(6))), store)
+    for _ in range(2):
+        with pytest.raises(BulkPaused) as caught:
+            job.run(events(3), paused=paused, pause_after=60, max_retries=2)
+        paused = Progress.from_json(caught.value.progress.to_json(), kept_in="the event")
+    with pytest.raises(BrevoServerError, match="for events 0 to 2 of the source"):
+        job.run(events(3), paused=paused, pause_after=60, max_retries=2)
+    assert (len(job.sender.sent), store.last.faults) == (3, 0)
+    assert job.warnings[-2].startswith(
+        "As the wait began, events 0-2 of the source were in flight. They are sent again"
+    )
+
+
+def test_an_answer_ends_the_count_of_faults():
+    """They were not in a row."""
+    store = RecordingStore(Progress(faults=2))
+    assert Job(ScriptedSender(), store).run(events(3), pause_after=60, max_retries=2).accepted == 3
+    assert store.last.faults == 0
+
+
+def test_at_most_once_waits_as_a_fault_asks_before_it_goes_on():
+    """What is uncertain by then stays so; the others need not become it."""
+    job = Job(ScriptedSender(broken(2.1)), RecordingStore())
+    started = time.monotonic()
+    with pytest.raises(BrevoIncompleteError) as caught:
+        job.run(events(40), delivery="at_most_once", batch_size=10, max_in_flight=1)
+    assert time.monotonic() - started > 2
+    assert (caught.value.result["uncertain"], caught.value.result["accepted"]) == (10, 30)
+
+
+def test_a_stop_is_seen_between_two_requests_of_a_window():
+    """Where requests are quick, the thread that plans makes them itself, one after the other."""
+    sender, store = ScriptedSender(), RecordingStore()
+    with pytest.raises(BrevoBulkError, match="The task was stopped after Brevo took"):
+        Job(sender, store).run(events(400), batch_size=1, max_in_flight=1, stop=lambda: len(sender.sent) >= 20)
+    assert 20 <= len(sender.sent) <= 22
+    assert not store.last.in_flight
