@@ -44,12 +44,16 @@ def _terminate(sandbox):
 @pytest.mark.usefixtures("_terminate")
 @pytest.mark.parametrize("kind", ["operator", "decorator"])
 def test_a_task_that_gets_sigterm_is_gone_on_with(new_dag, run, run_again, sandbox, tmp_path, airflow_version, kind):
-    """Nothing is sent twice and nothing is uncertain, by Airflow's own signal handler and retry."""
+    """From Airflow 3 on nothing is sent twice, and nothing uncertain, by Airflow's own signal handler and retry.
+
+    Airflow 2 ends the task in the middle of whatever it does.
+    """
+    in_order = airflow_version >= (3, 0)
     how = {
         "task_id": "send",
         "batch_size": 1,
         "max_in_flight": 2,
-        "delivery": "at_most_once",
+        "delivery": "at_most_once" if in_order else "at_least_once",
         "on_invalid": "skip",
         "checkpoint_path": str(tmp_path),
         "retries": 1,
@@ -60,14 +64,15 @@ def test_a_task_that_gets_sigterm_is_gone_on_with(new_dag, run, run_again, sandb
             BrevoBulkCreateEventsOperator(events=events(), **how)
         else:
             brevo_events(**how)(events)()
-    if airflow_version >= (3, 0):
+    if in_order:
         result = run(dag)
         assert "The task was stopped after Brevo took" in result.output
-    else:  # ends the task by itself, in the middle of whatever it does, and with it dag.test()
+    else:  # and with it dag.test()
         with pytest.raises(BaseException, match="Task received SIGTERM signal"):
             run(dag)
         result = run_again(dag)
     assert result.states["send"] == "success"
-    assert sorted(event.body["event_properties"]["n"] for event in sandbox.events) == list(range(COUNT))
+    arrived = sorted(event.body["event_properties"]["n"] for event in sandbox.events)
+    assert (arrived if in_order else sorted(set(arrived))) == list(range(COUNT))
     (value,) = result.xcoms["send"]
     assert (value["accepted"], value["uncertain"]) == (COUNT, 0)
