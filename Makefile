@@ -37,7 +37,8 @@ CHECK := .venv/check/bin
 COVERAGE = $(AIRFLOW)/bin/python -m coverage
 # Not written as $(MAKE) where it is used: `make -n` would run those lines.
 SUBMAKE := $(MAKE) --no-print-directory
-PYTEST := -m pytest -q -p no:cacheprovider
+# RERUNS=1 lets a test that fails run once more; the last line of the output then counts it.
+PYTEST := -m pytest -q -p no:cacheprovider $(if $(RERUNS),--reruns $(RERUNS))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
