@@ -148,8 +148,8 @@ class _Sending:
             )
             raise
         return self._done(
-            f"Brevo took {result.accepted} of {result.total} events, in {result.requests} requests and"
-            f" {result.seconds:.1f} s.\n"
+            f"Brevo took {result.accepted} of {result.total} events, in {result.requests}"
+            f" request{'s'[result.requests == 1 :]} and {result.seconds:.1f} s.\n"
         )
 
     def _report(self, progress: Progress) -> None:

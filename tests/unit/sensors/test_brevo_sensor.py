@@ -44,6 +44,14 @@ def test_neither_found_nor_error_is_the_end_of_the_time(sensor):
         sensor.execute_complete({}, {})
 
 
+@pytest.mark.parametrize("deferrable", ["False", 1])
+def test_whether_to_defer_is_no_guess(deferrable):
+    """A text that isn't empty would count as true."""
+    sensor = BrevoEventSensor(task_id="wait", event_name="order", deferrable=deferrable)
+    with pytest.raises(AirflowFailException, match="deferrable is neither true nor false: give a boolean, or None"):
+        sensor.poke({})
+
+
 @pytest.mark.parametrize("module", ["sensors.brevo", "notifications.brevo", "triggers.brevo"])
 def test_parsing_a_dag_loads_nothing_heavy(module):
     """Importing adds neither an HTTP library nor a validator to what Airflow has loaded."""
